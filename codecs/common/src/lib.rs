@@ -1,0 +1,11 @@
+//! What the codecs of oggflv share: bit streams and frames.
+//!
+//! Nothing here knows a codec, a file or a thread.
+
+#![forbid(unsafe_code)]
+
+pub mod bits;
+pub mod frame;
+
+pub use bits::{BitCounter, BitReader, BitSink, BitWriter};
+pub use frame::{Frame, FrameView, PixelFormat, Plane, PlaneView};

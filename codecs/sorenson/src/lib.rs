@@ -1,0 +1,1 @@
+//! Sorenson H.263 (FLV1) video encoder, with a small reference decoder.

@@ -1,0 +1,1 @@
+//! Theora video decoder.

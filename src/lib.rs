@@ -1,0 +1,1 @@
+//! Converts Ogg Theora/Vorbis into FLV (Sorenson H.263 and MP3).
