@@ -1,3 +1,4 @@
 //! Converts Ogg Theora/Vorbis into FLV (Sorenson H.263 and MP3).
 
 pub mod flv;
+pub mod scale;
