@@ -1,1 +1,3 @@
 //! Converts Ogg Theora/Vorbis into FLV (Sorenson H.263 and MP3).
+
+pub mod ogg;
