@@ -2,3 +2,4 @@
 
 pub mod flv;
 pub mod scale;
+pub mod ogg;
