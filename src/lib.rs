@@ -3,3 +3,5 @@
 pub mod flv;
 pub mod scale;
 pub mod ogg;
+pub mod resample;
+pub mod vorbis;

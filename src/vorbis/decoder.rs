@@ -1,0 +1,166 @@
+//! Vorbis I, section 4: headers and audio packets to PCM.
+
+use lewton::audio::{PreviousWindowRight, read_audio_packet_generic};
+use lewton::header::{HeaderReadError, IdentHeader, SetupHeader, read_header_ident, read_header_setup};
+
+use super::guard::quietly;
+use super::{Comments, Error, Pcm, header_body, setup};
+
+/// Most channels: those whose meaning the specification defines (section 4.3.9).
+pub const MAX_CHANNELS: usize = 8;
+
+/// Highest sample rate accepted, in Hz.
+pub const MAX_SAMPLE_RATE: u32 = 768_000;
+
+/// Largest amplitude that comes out; full scale is 1.
+///
+/// Lossy coding overshoots full scale a little. What is beyond this is no sound.
+const MAX_AMPLITUDE: f32 = 16.0;
+
+/// A decoder of one Vorbis stream, safe on any input.
+///
+/// The arithmetic is `lewton`'s. Before it sees the setup header, a walk bounds what it will allocate
+/// (64 MB at most); the comment header it never sees; its panics become errors. The work for a packet is
+/// bounded by its length and by the block size: at most 8 passes over 8 x 4096 coefficients.
+pub struct Decoder {
+    ident: IdentHeader,
+    comments: Comments,
+    setup: SetupHeader,
+    /// The right half of the previous block's window, which the next block overlaps.
+    overlap: PreviousWindowRight,
+}
+
+impl Decoder {
+    /// Makes a decoder from the three header packets of a stream.
+    ///
+    /// # Errors
+    /// If a header is malformed, or asks for more than [`MAX_CHANNELS`], [`MAX_SAMPLE_RATE`] or the
+    /// memory named above.
+    pub fn new(identification: &[u8], comment: &[u8], setup: &[u8]) -> Result<Self, Error> {
+        header_body(identification, 1, "identification")?;
+        let ident = header("identification header", || read_header_ident(identification))?;
+        limit("audio_channels", ident.audio_channels.into(), MAX_CHANNELS as u64)?;
+        limit("audio_sample_rate", ident.audio_sample_rate.into(), MAX_SAMPLE_RATE.into())?;
+        let comments = Comments::parse(comment)?;
+        setup::check(setup)?;
+        let setup = header("setup header", || {
+            read_header_setup(setup, ident.audio_channels, (ident.blocksize_0, ident.blocksize_1))
+        })?;
+        Ok(Self { ident, comments, setup, overlap: PreviousWindowRight::new() })
+    }
+
+    /// Samples per second and channel, 1..=[`MAX_SAMPLE_RATE`].
+    pub fn sample_rate(&self) -> u32 {
+        self.ident.audio_sample_rate
+    }
+
+    /// Number of channels, 1..=[`MAX_CHANNELS`].
+    pub fn channels(&self) -> usize {
+        self.ident.audio_channels.into()
+    }
+
+    /// The comment header.
+    pub fn comments(&self) -> &Comments {
+        &self.comments
+    }
+
+    /// Decodes one audio packet to the samples that it completes: none for the first packet and the first
+    /// after [`reset`](Self::reset), at most 8192 a channel.
+    ///
+    /// Full scale is 1; overshoots are kept, up to 16. For the order of the channels see [`Pcm`].
+    ///
+    /// # Errors
+    /// If the packet cannot be decoded. The decoder stays usable: after [`Error::NotAudio`] as if the
+    /// packet had not been there, after any other error as if it had been reset.
+    pub fn decode(&mut self, packet: &[u8]) -> Result<Pcm, Error> {
+        if packet.first().is_none_or(|first| first & 1 == 1) {
+            return Err(Error::NotAudio);
+        }
+        let decoded =
+            quietly(|| read_audio_packet_generic(&self.ident, &self.setup, packet, &mut self.overlap));
+        let mut pcm: Pcm = match decoded {
+            Some(Ok(pcm)) => pcm,
+            Some(Err(error)) => {
+                self.reset();
+                return Err(Error::Packet(error.to_string()));
+            }
+            None => {
+                self.reset();
+                return Err(Error::Panicked { what: "audio packet" });
+            }
+        };
+        for sample in pcm.iter_mut().flatten() {
+            *sample = if sample.is_nan() { 0.0 } else { sample.clamp(-MAX_AMPLITUDE, MAX_AMPLITUDE) };
+        }
+        to_wave_order(&mut pcm);
+        Ok(pcm)
+    }
+
+    /// Forgets the previous block, as is right after a loss: the next packet yields nothing and only
+    /// primes the overlap.
+    pub fn reset(&mut self) {
+        self.overlap = PreviousWindowRight::new();
+    }
+}
+
+/// Reads a header under guard.
+fn header<T>(what: &'static str, read: impl FnOnce() -> Result<T, HeaderReadError>) -> Result<T, Error> {
+    match quietly(read) {
+        Some(Ok(header)) => Ok(header),
+        Some(Err(error)) => Err(Error::Header(format!("{what}: {error}"))),
+        None => Err(Error::Panicked { what }),
+    }
+}
+
+fn limit(element: &'static str, value: u64, limit: u64) -> Result<(), Error> {
+    if value > limit { Err(Error::Limit { element, value, limit }) } else { Ok(()) }
+}
+
+/// Brings the channels from the order of section 4.3.9 into that of [`Pcm`].
+fn to_wave_order(pcm: &mut Pcm) {
+    match pcm.len() {
+        // L C R ... → L R C ...
+        3 | 5 => pcm.swap(1, 2),
+        // L C R l r LFE → L R C LFE l r; the same with side and rear channels.
+        6..=8 => {
+            pcm.swap(1, 2);
+            pcm[3..].rotate_right(1);
+            match pcm.len() {
+                // side left, side right, rear centre → rear centre, side left, side right
+                7 => pcm[4..].rotate_right(1),
+                // side left, side right, rear left, rear right → rear, side
+                8 => pcm[4..].rotate_right(2),
+                _ => {}
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_come_in_wave_order() {
+        let orders: [(&[&str], &[&str]); 8] = [
+            (&["M"], &["M"]),
+            (&["L", "R"], &["L", "R"]),
+            (&["L", "C", "R"], &["L", "R", "C"]),
+            (&["L", "R", "BL", "BR"], &["L", "R", "BL", "BR"]),
+            (&["L", "C", "R", "BL", "BR"], &["L", "R", "C", "BL", "BR"]),
+            (&["L", "C", "R", "BL", "BR", "LFE"], &["L", "R", "C", "LFE", "BL", "BR"]),
+            (&["L", "C", "R", "SL", "SR", "BC", "LFE"], &["L", "R", "C", "LFE", "BC", "SL", "SR"]),
+            (
+                &["L", "C", "R", "SL", "SR", "BL", "BR", "LFE"],
+                &["L", "R", "C", "LFE", "BL", "BR", "SL", "SR"],
+            ),
+        ];
+        for (vorbis, wave) in orders {
+            let number = |name: &&str| vorbis.iter().position(|v| v == name).unwrap() as f32;
+            let mut pcm: Pcm = (0..vorbis.len()).map(|c| vec![c as f32]).collect();
+            to_wave_order(&mut pcm);
+            assert_eq!(pcm.concat(), wave.iter().map(number).collect::<Vec<_>>(), "{wave:?}");
+        }
+    }
+}
