@@ -1,1 +1,29 @@
 //! Sorenson H.263 (FLV1) video encoder, with a small reference decoder.
+//!
+//! FLV1 is ITU-T H.263 (02/98) without its optional modes, under a picture header of its own and with a longer
+//! escape code (SWF File Format Specification 19, chapter 14, "Sorenson H.263"). An [`Encoder`] takes frames of
+//! one size and gives a [`Packet`] for each; [`decoder::Decoder`] reads them back.
+//!
+//! The encoder's pictures are those of ffmpeg's decoder, bit for bit (see [`Encoder::reconstruction`]).
+
+#![forbid(unsafe_code)]
+
+mod block;
+mod config;
+mod dct;
+pub mod decoder;
+mod encoder;
+mod error;
+mod macroblock;
+mod mode;
+mod motion;
+mod picture;
+mod planes;
+mod quant;
+mod recon;
+mod tables;
+
+pub use config::Config;
+pub use decoder::Decoder;
+pub use encoder::{Encoder, Packet};
+pub use error::{ConfigError, DecodeError, EncodeError};

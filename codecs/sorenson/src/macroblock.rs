@@ -1,0 +1,144 @@
+//! The macroblock layer: COD, MCBPC, CBPY, MVD and the blocks (H.263, 5.3).
+
+use crate::block::{Levels, write_intra_dc, write_tcoefs};
+use crate::motion::Mv;
+use crate::picture::PictureType;
+use crate::tables::{CBPY, Code, MCBPC_I, MCBPC_P, MVD};
+use oggflv_common::BitSink;
+
+/// How a macroblock is coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MbType {
+    /// COD is 1: the macroblock of the reference stays.
+    Skipped,
+    /// One vector.
+    Inter,
+    /// A vector for each luma block.
+    Inter4V,
+    Intra,
+}
+
+/// A macroblock ready to be written.
+#[derive(Clone, Debug)]
+pub(crate) struct Macroblock {
+    pub(crate) mb_type: MbType,
+    /// The vectors of the luma blocks; zero unless inter.
+    pub(crate) mvs: [Mv; 4],
+    /// What the predictors leave of `mvs`; all four count in INTER4V, the first one in INTER.
+    pub(crate) mvds: [Mv; 4],
+    /// Quantised coefficients of Y1 to Y4, Cb, Cr.
+    pub(crate) levels: [Levels; 6],
+}
+
+impl Macroblock {
+    /// A macroblock that repeats the reference.
+    pub(crate) fn skipped() -> Self {
+        Self { mb_type: MbType::Skipped, mvs: [Mv::ZERO; 4], mvds: [Mv::ZERO; 4], levels: [[0; 64]; 6] }
+    }
+
+    /// Index of the first coefficient that TCOEF codes.
+    fn first(&self) -> usize {
+        usize::from(self.mb_type == MbType::Intra)
+    }
+
+    /// Which blocks have TCOEFs: bit 5 is Y1, bit 0 is Cr.
+    pub(crate) fn coded_block_pattern(&self) -> u8 {
+        let first = self.first();
+        self.levels.iter().fold(0, |cbp, levels| cbp << 1 | u8::from(levels[first..].iter().any(|&l| l != 0)))
+    }
+
+    /// Writes the macroblock; in an I picture it must be intra.
+    pub(crate) fn write(&self, sink: &mut impl BitSink, picture_type: PictureType) {
+        if picture_type == PictureType::P {
+            sink.put(u32::from(self.mb_type == MbType::Skipped), 1); // COD
+        }
+        if self.mb_type == MbType::Skipped {
+            return;
+        }
+        let cbp = self.coded_block_pattern();
+        put(sink, self.mcbpc(picture_type, usize::from(cbp & 3)));
+        let cbpy = if self.mb_type == MbType::Intra { cbp >> 2 } else { !cbp >> 2 & 15 };
+        put(sink, CBPY[usize::from(cbpy)]);
+        let vectors = match self.mb_type {
+            MbType::Inter => 1,
+            MbType::Inter4V => 4,
+            _ => 0,
+        };
+        for mvd in &self.mvds[..vectors] {
+            write_mvd(sink, mvd.x);
+            write_mvd(sink, mvd.y);
+        }
+        for (bi, levels) in self.levels.iter().enumerate() {
+            if self.mb_type == MbType::Intra {
+                write_intra_dc(sink, levels[0]);
+            }
+            if cbp >> (5 - bi) & 1 != 0 {
+                write_tcoefs(sink, levels, self.first());
+            }
+        }
+    }
+
+    fn mcbpc(&self, picture_type: PictureType, cbpc: usize) -> Code {
+        match (picture_type, self.mb_type) {
+            (PictureType::I, _) => MCBPC_I[0][cbpc],
+            (PictureType::P, MbType::Inter4V) => MCBPC_P[2][cbpc],
+            (PictureType::P, MbType::Intra) => MCBPC_P[3][cbpc],
+            (PictureType::P, _) => MCBPC_P[0][cbpc],
+        }
+    }
+}
+
+fn put(sink: &mut impl BitSink, code: Code) {
+    sink.put(code.bits.into(), code.len.into());
+}
+
+/// The difference of a component from its predictor, modulo 64 half samples (H.263, 5.3.7).
+pub(crate) fn wrap_mvd(difference: i16) -> i16 {
+    ((difference + 32) & 63) - 32
+}
+
+/// Writes a component of MVD, -32 to 31 half samples.
+pub(crate) fn write_mvd(sink: &mut impl BitSink, component: i16) {
+    put(sink, MVD[usize::from(component.unsigned_abs())]);
+    if component != 0 {
+        sink.put(u32::from(component < 0), 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use oggflv_common::BitWriter;
+
+    #[test]
+    fn differences_wrap() {
+        assert_eq!([0, 31, 32, 63, -32, -33, -63].map(wrap_mvd), [0, 31, -32, -1, -32, 31, 1]);
+    }
+
+    #[test]
+    fn bits_of_an_inter_macroblock() {
+        let mut macroblock = Macroblock::skipped();
+        macroblock.mb_type = MbType::Inter;
+        macroblock.mvds[0] = Mv { x: -32, y: 3 };
+        macroblock.levels[1][0] = 1;
+        macroblock.levels[5][0] = -2;
+        assert_eq!(macroblock.coded_block_pattern(), 0b010001);
+        let mut writer = BitWriter::new();
+        macroblock.write(&mut writer, PictureType::P);
+        // COD 0 | MCBPC 0011 | CBPY of 1011: 1010 | 000000000010 1 | 0001 0 | 0111 0 | 000011001 1
+        let bits = "0 0011 1010 0000000000101 00010 01110 0000110011".replace(' ', "");
+        let bytes: Vec<u8> = bits
+            .as_bytes()
+            .chunks(8)
+            .map(|b| b.iter().enumerate().map(|(i, d)| (d - b'0') << (7 - i)).sum())
+            .collect();
+        assert_eq!(writer.into_bytes(), bytes);
+    }
+
+    #[test]
+    fn bits_of_a_skipped_macroblock() {
+        let mut writer = BitWriter::new();
+        Macroblock::skipped().write(&mut writer, PictureType::P);
+        assert_eq!((writer.bits(), writer.into_bytes()), (1, vec![0x80]));
+    }
+}
