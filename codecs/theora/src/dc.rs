@@ -15,62 +15,80 @@ pub(crate) fn undo_prediction(frame: &mut ParsedFrame, layout: &Layout) {
 fn undo_plane(frame: &mut ParsedFrame, plane: &PlaneLayout) {
     // LASTDC by reference.
     let mut last = [0i16; 4];
+    let columns = plane.columns;
     let range = plane.first..plane.first + plane.blocks();
-    let references = &frame.references[range.clone()];
-    let dc = &mut frame.dc[range];
-    for y in 0..plane.rows {
-        for x in 0..plane.columns {
-            let block = y * plane.columns + x;
-            let reference = references[block];
-            if reference == Reference::None {
-                continue;
+    let mut references_below: &[Reference] = &[];
+    let mut dc_below: &mut [i16] = &mut [];
+    let rows =
+        frame.references[range.clone()].chunks_exact(columns).zip(frame.dc[range].chunks_exact_mut(columns));
+    for (references, dc) in rows {
+        // What is left of the block, below it to the left, and below it; uncoded outside the plane.
+        let mut left = (Reference::None, 0);
+        let mut down_left = (Reference::None, 0);
+        let below = |column: usize| match references_below.get(column) {
+            Some(&reference) => (reference, i32::from(dc_below[column])),
+            None => (Reference::None, 0),
+        };
+        let mut down = below(0);
+        for (column, (&reference, dc)) in references.iter().zip(dc.iter_mut()).enumerate() {
+            let down_right = below(column + 1);
+            if reference != Reference::None {
+                let usable = |(other, _): (Reference, i32)| usize::from(other == reference);
+                let p = usable(left) | usable(down_left) << 1 | usable(down) << 2 | usable(down_right) << 3;
+                let last = &mut last[reference as usize];
+                let prediction = match p {
+                    0 => i32::from(*last),
+                    _ => predict(p, [left.1, down_left.1, down.1, down_right.1]),
+                };
+                *last = (i32::from(*dc) + prediction) as i16;
+                *dc = *last;
             }
-            // A neighbour's DC, if it is there and uses the same reference.
-            let neighbour = |inside: bool, back: usize| {
-                (inside && references[block - back] == reference).then(|| i32::from(dc[block - back]))
-            };
-            let left = neighbour(x > 0, 1);
-            let down_left = neighbour(x > 0 && y > 0, plane.columns + 1);
-            let down = neighbour(y > 0, plane.columns);
-            let down_right = neighbour(x + 1 < plane.columns && y > 0, plane.columns - 1);
-            let last = &mut last[reference as usize];
-            let prediction = predict(left, down_left, down, down_right).unwrap_or(i32::from(*last));
-            *last = (i32::from(dc[block]) + prediction) as i16;
-            dc[block] = *last;
+            left = (reference, i32::from(*dc));
+            down_left = down;
+            down = down_right;
         }
+        references_below = references;
+        dc_below = dc;
     }
 }
 
-/// The predictor by the usable neighbours (section 7.8.1, table 7.47); none without neighbours.
-fn predict(
-    left: Option<i32>,
-    down_left: Option<i32>,
-    down: Option<i32>,
-    down_right: Option<i32>,
-) -> Option<i32> {
-    Some(match (left, down_left, down, down_right) {
-        (None, None, None, None) => return None,
-        (Some(l), Some(dl), Some(d), _) => {
-            let prediction = (29 * (l + d) - 26 * dl) / 32;
-            if (prediction - d).abs() > 128 {
-                d
-            } else if (prediction - l).abs() > 128 {
-                l
-            } else if (prediction - dl).abs() > 128 {
-                dl
-            } else {
-                prediction
+/// W and the binary logarithm of PDIV (table 7.47), by P with P[0] as the lowest bit.
+#[rustfmt::skip]
+const WEIGHTS: [([i32; 4], u32); 16] = [
+    ([0, 0, 0, 0], 0),
+    ([1, 0, 0, 0], 0),
+    ([0, 1, 0, 0], 0),
+    ([1, 0, 0, 0], 0),
+    ([0, 0, 1, 0], 0),
+    ([1, 0, 1, 0], 1),
+    ([0, 0, 1, 0], 0),
+    ([29, -26, 29, 0], 5),
+    ([0, 0, 0, 1], 0),
+    ([75, 0, 0, 53], 7),
+    ([0, 1, 0, 1], 1),
+    ([75, 0, 0, 53], 7),
+    ([0, 0, 1, 0], 0),
+    ([75, 0, 0, 53], 7),
+    ([0, 3, 10, 3], 4),
+    ([29, -26, 29, 0], 5),
+];
+
+/// The predictor by the usable neighbours (section 7.8.1): left, below to the left, below, below to the right.
+#[inline]
+fn predict(p: usize, neighbours: [i32; 4]) -> i32 {
+    let (weights, shift) = WEIGHTS[p];
+    let sum: i32 = (0..4).map(|i| weights[i] * neighbours[i]).sum();
+    // Divides with truncation towards zero.
+    let prediction = (sum + (sum >> 31 & ((1 << shift) - 1))) >> shift;
+    if p & 7 == 7 {
+        // Outranging predictors are replaced.
+        for neighbour in [neighbours[2], neighbours[0], neighbours[1]] {
+            if (prediction - neighbour).abs() > 128 {
+                return neighbour;
             }
         }
-        (Some(l), _, _, Some(dr)) => (75 * l + 53 * dr) / 128,
-        (Some(l), None, Some(d), None) => (l + d) / 2,
-        (Some(l), _, None, None) => l,
-        (None, Some(dl), Some(d), Some(dr)) => (3 * (dl + dr) + 10 * d) / 16,
-        (None, _, Some(d), _) => d,
-        (None, Some(dl), None, Some(dr)) => (dl + dr) / 2,
-        (None, Some(dl), None, None) => dl,
-        (None, None, None, Some(dr)) => dr,
-    })
+    }
+    prediction
 }
 
 #[cfg(test)]
@@ -78,48 +96,48 @@ mod tests {
     use super::*;
     use oggflv_common::PixelFormat;
 
-    /// Table 7.47 as printed: P, W, PDIV.
+    /// A few rows of table 7.47 as printed: P, W, PDIV.
     #[rustfmt::skip]
-    const TABLE: [([u8; 4], [i32; 4], i32); 15] = [
-        ([1, 0, 0, 0], [1, 0, 0, 0], 1),
-        ([0, 1, 0, 0], [0, 1, 0, 0], 1),
+    const TABLE: [([usize; 4], [i32; 4], i32); 8] = [
         ([1, 1, 0, 0], [1, 0, 0, 0], 1),
-        ([0, 0, 1, 0], [0, 0, 1, 0], 1),
         ([1, 0, 1, 0], [1, 0, 1, 0], 2),
         ([0, 1, 1, 0], [0, 0, 1, 0], 1),
         ([1, 1, 1, 0], [29, -26, 29, 0], 32),
-        ([0, 0, 0, 1], [0, 0, 0, 1], 1),
-        ([1, 0, 0, 1], [75, 0, 0, 53], 128),
-        ([0, 1, 0, 1], [0, 1, 0, 1], 2),
         ([1, 1, 0, 1], [75, 0, 0, 53], 128),
-        ([0, 0, 1, 1], [0, 0, 1, 0], 1),
-        ([1, 0, 1, 1], [75, 0, 0, 53], 128),
+        ([0, 1, 0, 1], [0, 1, 0, 1], 2),
         ([0, 1, 1, 1], [0, 3, 10, 3], 16),
         ([1, 1, 1, 1], [29, -26, 29, 0], 32),
     ];
+
+    fn bits(usable: [usize; 4]) -> usize {
+        (0..4).map(|i| usable[i] << i).sum()
+    }
 
     #[test]
     fn predictors_follow_the_table() {
         // Near one another, so that nothing outranges; the divisions truncate differently from flooring.
         for values in [[40, 35, -37, 31], [-41, -35, -60, -33], [7, 9, -8, -20]] {
             for (usable, weights, divisor) in TABLE {
-                let [l, dl, d, dr] = [0, 1, 2, 3].map(|i| (usable[i] == 1).then_some(values[i]));
                 let sum: i32 = (0..4).map(|i| weights[i] * values[i]).sum();
-                assert_eq!(predict(l, dl, d, dr), Some(sum / divisor), "{usable:?}");
+                assert_eq!(predict(bits(usable), values), sum / divisor, "{usable:?}");
             }
         }
-        assert_eq!(predict(None, None, None, None), None);
+        // Only neighbours that are usable count, and the weights sum up to one.
+        for (p, (weights, shift)) in WEIGHTS.iter().enumerate().skip(1) {
+            assert!((0..4).all(|i| p >> i & 1 == 1 || weights[i] == 0), "{p:04b}");
+            assert_eq!(weights.iter().sum::<i32>(), 1 << shift, "{p:04b}");
+        }
     }
 
     #[test]
     fn outranging_predictors_are_replaced() {
         // 29 * (l + d) - 26 * dl is far from d, from l, from dl.
-        assert_eq!(predict(Some(300), Some(0), Some(0), None), Some(0));
-        assert_eq!(predict(Some(0), Some(0), Some(300), None), Some(0));
+        assert_eq!(predict(7, [300, 0, 0, 999]), 0);
+        assert_eq!(predict(7, [0, 0, 300, 999]), 0);
         // (29 * -5 - 26 * 71) / 32 = -62, which is 133 away from 71 alone.
-        assert_eq!(predict(Some(1), Some(71), Some(-6), Some(5)), Some(71));
+        assert_eq!(predict(15, [1, 71, -6, 5]), 71);
         // Exactly 128 away from d is kept: (29 * 142 - 26 * 0) / 32 = 128.
-        assert_eq!(predict(Some(142), Some(0), Some(0), None), Some(128));
+        assert_eq!(predict(7, [142, 0, 0, 999]), 128);
     }
 
     #[test]

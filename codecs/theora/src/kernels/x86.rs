@@ -66,14 +66,13 @@ macro_rules! kernels {
                 coefficients: &mut Coefficients,
                 last: u8,
             ) {
-                check_block(block, stride);
                 // All coefficients of the first 3 or 10 in zig-zag order lie in the first 2 or 4 rows and columns.
                 let residual = match last {
                     0..=2 => idct::<2>(coefficients),
                     3..=9 => idct::<4>(coefficients),
                     _ => idct::<8>(coefficients),
                 };
-                add(block, stride, prediction, residual);
+                add(block, stride, prediction, |row| residual[row]);
             }
 
             /// See `Kernels::reconstruct_dc`.
@@ -84,21 +83,26 @@ macro_rules! kernels {
                 prediction: Prediction<'_>,
                 residual: i16,
             ) {
-                check_block(block, stride);
-                add(block, stride, prediction, [_mm_set1_epi16(residual); 8]);
+                let residual = _mm_set1_epi16(residual);
+                add(block, stride, prediction, |_| residual);
             }
 
             /// Adds prediction and residual and stores the block. Row 0 of the residual is the bottom.
             #[inline]
             #[target_feature(enable = $feature)]
-            fn add(block: &mut [u8], stride: usize, prediction: Prediction<'_>, residual: [__m128i; 8]) {
+            fn add(
+                block: &mut [u8],
+                stride: usize,
+                prediction: Prediction<'_>,
+                residual: impl Fn(usize) -> __m128i,
+            ) {
                 let zero = _mm_setzero_si128();
-                let target = block.as_mut_ptr();
                 check_block(block, stride);
+                let target = block.as_mut_ptr();
                 match prediction {
                     Prediction::Intra => {
                         for y in 0..8 {
-                            let sum = _mm_adds_epi16(residual[7 - y], _mm_set1_epi16(128));
+                            let sum = _mm_adds_epi16(residual(7 - y), _mm_set1_epi16(128));
                             // SAFETY: `check_block` has seen row `y` of the block.
                             unsafe {
                                 _mm_storel_epi64(target.add(y * stride).cast(), _mm_packus_epi16(sum, zero))
@@ -112,7 +116,7 @@ macro_rules! kernels {
                             // SAFETY: `check_block` has seen row `y` of both blocks.
                             unsafe {
                                 let row = _mm_loadl_epi64(source.add(y * source_stride).cast());
-                                let sum = _mm_adds_epi16(_mm_unpacklo_epi8(row, zero), residual[7 - y]);
+                                let sum = _mm_adds_epi16(_mm_unpacklo_epi8(row, zero), residual(7 - y));
                                 _mm_storel_epi64(target.add(y * stride).cast(), _mm_packus_epi16(sum, zero));
                             }
                         }
@@ -129,7 +133,7 @@ macro_rules! kernels {
                                 let b =
                                     _mm_unpacklo_epi8(_mm_loadl_epi64(b.add(y * strides[1]).cast()), zero);
                                 let mean = _mm_srli_epi16::<1>(_mm_add_epi16(a, b));
-                                let sum = _mm_adds_epi16(mean, residual[7 - y]);
+                                let sum = _mm_adds_epi16(mean, residual(7 - y));
                                 _mm_storel_epi64(target.add(y * stride).cast(), _mm_packus_epi16(sum, zero));
                             }
                         }
@@ -248,11 +252,16 @@ macro_rules! kernels {
             pub(super) fn filter_row(plane: &mut [u8], filter: FilterRow<'_>) {
                 filter.check(plane.len());
                 let FilterRow { stride, top, row, above, has_below, limit } = filter;
-                let limit = _mm_set1_epi16(2 * i16::from(limit));
+                let twice = _mm_set1_epi16(2 * i16::from(limit));
                 // SAFETY: `check` has seen that the row is inside the plane.
                 let samples = unsafe { plane.as_mut_ptr().add(top) };
+                // The samples at the lower right corner of the block before, if its lower edge has just been
+                // filtered. They and those at the other corner are handed on in registers: to load a vector that has
+                // been stored in part a moment ago takes long.
+                let mut corner = None;
                 for column in 0..row.len() {
                     if row[column] == Reference::None {
+                        corner = None;
                         continue;
                     }
                     // SAFETY: `check` has seen that the plane has `row.len()` blocks at `top`, with eight rows of
@@ -260,27 +269,54 @@ macro_rules! kernels {
                     // a block that is not the first has two samples on either side of it.
                     unsafe {
                         let block = samples.add(8 * column);
+                        let bottom = block.add(7 * stride);
+                        let (mut p2, mut p3) = (load(bottom), load(bottom.sub(stride)));
                         if column > 0 {
-                            filter_vertical_edge(block, stride, limit);
+                            let pairs = filter_vertical_edge(block, stride, corner, twice);
+                            p2 = _mm_insert_epi16::<0>(p2, _mm_extract_epi16::<7>(pairs) >> 8);
+                            p3 = _mm_insert_epi16::<0>(p3, _mm_extract_epi16::<6>(pairs) >> 8);
                         }
                         if has_below {
-                            filter_horizontal_edge(block.add(8 * stride), stride, limit);
+                            let below = bottom.add(stride);
+                            let p = [load(below.add(stride)), load(below), p2, p3];
+                            let filtered = filter_samples(p, twice);
+                            let third = _mm_unpackhi_epi64(filtered, filtered);
+                            _mm_storel_epi64(below.cast(), filtered);
+                            _mm_storel_epi64(bottom.cast(), third);
+                            corner = Some(_mm_extract_epi16::<3>(third) as u16);
                         }
                         if row.get(column + 1) == Some(&Reference::None) {
-                            filter_vertical_edge(block.add(8), stride, limit);
+                            filter_vertical_edge(block.add(8), stride, corner, twice);
                         }
                         if above.is_some_and(|above| above[column] == Reference::None) {
-                            filter_horizontal_edge(block, stride, limit);
+                            let over = block.sub(stride);
+                            let p =
+                                [load(block.add(stride)), load(block), load(over), load(over.sub(stride))];
+                            let filtered = filter_samples(p, twice);
+                            _mm_storel_epi64(block.cast(), filtered);
+                            _mm_storel_epi64(over.cast(), _mm_unpackhi_epi64(filtered, filtered));
                         }
                     }
                 }
             }
 
-            /// What the filter adds to the second sample and takes from the third (section 7.10); `twice` is twice
-            /// the limit.
+            /// Loads eight samples.
+            ///
+            /// # Safety
+            /// They must be in an allocation.
             #[inline]
             #[target_feature(enable = $feature)]
-            fn response(p: [__m128i; 4], twice: __m128i) -> __m128i {
+            unsafe fn load(samples: *const u8) -> __m128i {
+                // SAFETY: as the caller promises.
+                let samples = unsafe { _mm_loadl_epi64(samples.cast()) };
+                _mm_unpacklo_epi8(samples, _mm_setzero_si128())
+            }
+
+            /// Filters eight times four samples across an edge (section 7.10): the second and the third of them.
+            /// `twice` is twice the limit.
+            #[inline]
+            #[target_feature(enable = $feature)]
+            fn filter_samples(p: [__m128i; 4], twice: __m128i) -> __m128i {
                 let inner = _mm_sub_epi16(p[2], p[1]);
                 let sum = _mm_add_epi16(
                     _mm_sub_epi16(p[0], p[3]),
@@ -291,39 +327,25 @@ macro_rules! kernels {
                 let magnitude = _mm_sub_epi16(_mm_xor_si128(response, sign), sign);
                 let tapered = _mm_min_epi16(magnitude, _mm_sub_epi16(twice, magnitude));
                 let limited = _mm_max_epi16(tapered, _mm_setzero_si128());
-                _mm_sub_epi16(_mm_xor_si128(limited, sign), sign)
+                let response = _mm_sub_epi16(_mm_xor_si128(limited, sign), sign);
+                _mm_packus_epi16(_mm_add_epi16(p[1], response), _mm_sub_epi16(p[2], response))
             }
 
-            /// Filters across the edge above the eight samples at `edge`.
-            ///
-            /// # Safety
-            /// From two rows before `edge` to one row after it, `stride` apart, eight samples must be in one
-            /// allocation that nobody else uses.
-            #[inline]
-            #[target_feature(enable = $feature)]
-            unsafe fn filter_horizontal_edge(edge: *mut u8, stride: usize, twice: __m128i) {
-                let zero = _mm_setzero_si128();
-                // SAFETY: as the caller promises.
-                unsafe {
-                    let (third, second) = (edge.sub(stride), edge);
-                    let load = |row: *mut u8| _mm_unpacklo_epi8(_mm_loadl_epi64(row.cast()), zero);
-                    let p = [load(edge.add(stride)), load(second), load(third), load(third.sub(stride))];
-                    let response = response(p, twice);
-                    let samples =
-                        _mm_packus_epi16(_mm_add_epi16(p[1], response), _mm_sub_epi16(p[2], response));
-                    _mm_storel_epi64(second.cast(), samples);
-                    _mm_storel_epi64(third.cast(), _mm_unpackhi_epi64(samples, samples));
-                }
-            }
-
-            /// Filters across the edge at the left of the eight samples at and below `edge`.
+            /// Filters across the edge at the left of the eight samples at and below `edge`. The two samples left of
+            /// the lowest are given if they are newer than those in memory. Returns what it has stored, row by row:
+            /// the sample left of the edge and that right of it.
             ///
             /// # Safety
             /// In eight rows from `edge` on, `stride` apart, two samples before and two after it must be in one
             /// allocation that nobody else uses.
             #[inline]
             #[target_feature(enable = $feature)]
-            unsafe fn filter_vertical_edge(edge: *mut u8, stride: usize, twice: __m128i) {
+            unsafe fn filter_vertical_edge(
+                edge: *mut u8,
+                stride: usize,
+                corner: Option<u16>,
+                twice: __m128i,
+            ) -> __m128i {
                 let zero = _mm_setzero_si128();
                 // SAFETY: as the caller promises.
                 unsafe {
@@ -331,15 +353,18 @@ macro_rules! kernels {
                         let samples: *const i32 = edge.add(row * stride).sub(2).cast();
                         _mm_cvtsi32_si128(samples.read_unaligned())
                     };
-                    let four = |row: usize| {
-                        let (a, b) = (
-                            _mm_unpacklo_epi32(load(row), load(row + 1)),
-                            _mm_unpacklo_epi32(load(row + 2), load(row + 3)),
-                        );
-                        _mm_unpacklo_epi64(a, b)
+                    let lowest = match corner {
+                        None => load(7),
+                        Some(corner) => {
+                            let right: *const u16 = edge.add(7 * stride).cast();
+                            _mm_cvtsi32_si128((i32::from(right.read_unaligned()) << 16) | i32::from(corner))
+                        }
                     };
+                    let four =
+                        |a, b, c, d| _mm_unpacklo_epi64(_mm_unpacklo_epi32(a, b), _mm_unpacklo_epi32(c, d));
                     // Four samples of eight rows, to eight samples of four columns.
-                    let (a0, a1) = (four(0), four(4));
+                    let a0 = four(load(0), load(1), load(2), load(3));
+                    let a1 = four(load(4), load(5), load(6), lowest);
                     let (b0, b1) = (_mm_unpacklo_epi8(a0, a1), _mm_unpackhi_epi8(a0, a1));
                     let (c0, c1) = (_mm_unpacklo_epi8(b0, b1), _mm_unpackhi_epi8(b0, b1));
                     let (d0, d1) = (_mm_unpacklo_epi8(c0, c1), _mm_unpackhi_epi8(c0, c1));
@@ -349,9 +374,7 @@ macro_rules! kernels {
                         _mm_unpacklo_epi8(d1, zero),
                         _mm_unpackhi_epi8(d1, zero),
                     ];
-                    let response = response(p, twice);
-                    let samples =
-                        _mm_packus_epi16(_mm_add_epi16(p[1], response), _mm_sub_epi16(p[2], response));
+                    let samples = filter_samples(p, twice);
                     let pairs = _mm_unpacklo_epi8(samples, _mm_unpackhi_epi64(samples, samples));
                     let store = |row: usize, pair: i32| {
                         let samples: *mut u16 = edge.add(row * stride).sub(1).cast();
@@ -365,6 +388,7 @@ macro_rules! kernels {
                     store(5, _mm_extract_epi16::<5>(pairs));
                     store(6, _mm_extract_epi16::<6>(pairs));
                     store(7, _mm_extract_epi16::<7>(pairs));
+                    pairs
                 }
             }
         }
