@@ -1,0 +1,167 @@
+//! Undoing DC prediction (Theora specification, 7.8).
+
+use crate::layout::{Layout, PlaneLayout};
+use crate::parse::{ParsedFrame, Reference};
+
+/// Turns the DC residuals of all coded blocks into DC coefficients (section 7.8.2).
+pub(crate) fn undo_prediction(frame: &mut ParsedFrame, layout: &Layout) {
+    for pli in 0..3 {
+        if frame.plane_starts[pli] < frame.plane_starts[pli + 1] {
+            undo_plane(frame, &layout.planes[pli]);
+        }
+    }
+}
+
+fn undo_plane(frame: &mut ParsedFrame, plane: &PlaneLayout) {
+    // LASTDC by reference.
+    let mut last = [0i16; 4];
+    let columns = plane.columns;
+    let range = plane.first..plane.first + plane.blocks();
+    let mut references_below: &[Reference] = &[];
+    let mut dc_below: &mut [i16] = &mut [];
+    let rows =
+        frame.references[range.clone()].chunks_exact(columns).zip(frame.dc[range].chunks_exact_mut(columns));
+    for (references, dc) in rows {
+        // What is left of the block, below it to the left, and below it; uncoded outside the plane.
+        let mut left = (Reference::None, 0);
+        let mut down_left = (Reference::None, 0);
+        let below = |column: usize| match references_below.get(column) {
+            Some(&reference) => (reference, i32::from(dc_below[column])),
+            None => (Reference::None, 0),
+        };
+        let mut down = below(0);
+        for (column, (&reference, dc)) in references.iter().zip(dc.iter_mut()).enumerate() {
+            let down_right = below(column + 1);
+            if reference != Reference::None {
+                let usable = |(other, _): (Reference, i32)| usize::from(other == reference);
+                let p = usable(left) | usable(down_left) << 1 | usable(down) << 2 | usable(down_right) << 3;
+                let last = &mut last[reference as usize];
+                let prediction = match p {
+                    0 => i32::from(*last),
+                    _ => predict(p, [left.1, down_left.1, down.1, down_right.1]),
+                };
+                *last = (i32::from(*dc) + prediction) as i16;
+                *dc = *last;
+            }
+            left = (reference, i32::from(*dc));
+            down_left = down;
+            down = down_right;
+        }
+        references_below = references;
+        dc_below = dc;
+    }
+}
+
+/// W and the binary logarithm of PDIV (table 7.47), by P with P[0] as the lowest bit.
+#[rustfmt::skip]
+const WEIGHTS: [([i32; 4], u32); 16] = [
+    ([0, 0, 0, 0], 0),
+    ([1, 0, 0, 0], 0),
+    ([0, 1, 0, 0], 0),
+    ([1, 0, 0, 0], 0),
+    ([0, 0, 1, 0], 0),
+    ([1, 0, 1, 0], 1),
+    ([0, 0, 1, 0], 0),
+    ([29, -26, 29, 0], 5),
+    ([0, 0, 0, 1], 0),
+    ([75, 0, 0, 53], 7),
+    ([0, 1, 0, 1], 1),
+    ([75, 0, 0, 53], 7),
+    ([0, 0, 1, 0], 0),
+    ([75, 0, 0, 53], 7),
+    ([0, 3, 10, 3], 4),
+    ([29, -26, 29, 0], 5),
+];
+
+/// The predictor by the usable neighbours (section 7.8.1): left, below to the left, below, below to the right.
+#[inline]
+fn predict(p: usize, neighbours: [i32; 4]) -> i32 {
+    let (weights, shift) = WEIGHTS[p];
+    let sum: i32 = (0..4).map(|i| weights[i] * neighbours[i]).sum();
+    // Divides with truncation towards zero.
+    let prediction = (sum + (sum >> 31 & ((1 << shift) - 1))) >> shift;
+    if p & 7 == 7 {
+        // Outranging predictors are replaced.
+        for neighbour in [neighbours[2], neighbours[0], neighbours[1]] {
+            if (prediction - neighbour).abs() > 128 {
+                return neighbour;
+            }
+        }
+    }
+    prediction
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use oggflv_common::PixelFormat;
+
+    /// A few rows of table 7.47 as printed: P, W, PDIV.
+    #[rustfmt::skip]
+    const TABLE: [([usize; 4], [i32; 4], i32); 8] = [
+        ([1, 1, 0, 0], [1, 0, 0, 0], 1),
+        ([1, 0, 1, 0], [1, 0, 1, 0], 2),
+        ([0, 1, 1, 0], [0, 0, 1, 0], 1),
+        ([1, 1, 1, 0], [29, -26, 29, 0], 32),
+        ([1, 1, 0, 1], [75, 0, 0, 53], 128),
+        ([0, 1, 0, 1], [0, 1, 0, 1], 2),
+        ([0, 1, 1, 1], [0, 3, 10, 3], 16),
+        ([1, 1, 1, 1], [29, -26, 29, 0], 32),
+    ];
+
+    fn bits(usable: [usize; 4]) -> usize {
+        (0..4).map(|i| usable[i] << i).sum()
+    }
+
+    #[test]
+    fn predictors_follow_the_table() {
+        // Near one another, so that nothing outranges; the divisions truncate differently from flooring.
+        for values in [[40, 35, -37, 31], [-41, -35, -60, -33], [7, 9, -8, -20]] {
+            for (usable, weights, divisor) in TABLE {
+                let sum: i32 = (0..4).map(|i| weights[i] * values[i]).sum();
+                assert_eq!(predict(bits(usable), values), sum / divisor, "{usable:?}");
+            }
+        }
+        // Only neighbours that are usable count, and the weights sum up to one.
+        for (p, (weights, shift)) in WEIGHTS.iter().enumerate().skip(1) {
+            assert!((0..4).all(|i| p >> i & 1 == 1 || weights[i] == 0), "{p:04b}");
+            assert_eq!(weights.iter().sum::<i32>(), 1 << shift, "{p:04b}");
+        }
+    }
+
+    #[test]
+    fn outranging_predictors_are_replaced() {
+        // 29 * (l + d) - 26 * dl is far from d, from l, from dl.
+        assert_eq!(predict(7, [300, 0, 0, 999]), 0);
+        assert_eq!(predict(7, [0, 0, 300, 999]), 0);
+        // (29 * -5 - 26 * 71) / 32 = -62, which is 133 away from 71 alone.
+        assert_eq!(predict(15, [1, 71, -6, 5]), 71);
+        // Exactly 128 away from d is kept: (29 * 142 - 26 * 0) / 32 = 128.
+        assert_eq!(predict(7, [142, 0, 0, 999]), 128);
+    }
+
+    #[test]
+    fn each_reference_has_its_own_last_value() {
+        // One row of four luma blocks and another above.
+        let layout = Layout::new(PixelFormat::Yuv420, 32, 16);
+        let mut frame = ParsedFrame::new(&layout);
+        use Reference::{Golden, Intra, None, Previous};
+        frame.references[..8]
+            .copy_from_slice(&[Previous, Golden, Intra, Golden, None, Previous, Golden, Golden]);
+        frame.dc[..8].copy_from_slice(&[10, 20, 30, 5, 99, 1, 2, 3]);
+        undo_plane(&mut frame, &layout.planes[0]);
+        // Golden at 3 takes the last golden, Previous at 5 its lower left neighbour, Golden at 6 (dl + dr) / 2, and
+        // Golden at 7 the mean of left and down.
+        assert_eq!(frame.dc[..8], [10, 20, 30, 25, 99, 11, 2 + 22, 3 + 24]);
+    }
+
+    #[test]
+    fn values_wrap_to_16_bits() {
+        let layout = Layout::new(PixelFormat::Yuv420, 16, 16);
+        let mut frame = ParsedFrame::new(&layout);
+        frame.references[..2].fill(Reference::Intra);
+        frame.dc[..2].copy_from_slice(&[i16::MAX, 2]);
+        undo_plane(&mut frame, &layout.planes[0]);
+        assert_eq!(frame.dc[..2], [i16::MAX, i16::MIN + 1]);
+    }
+}
