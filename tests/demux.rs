@@ -595,14 +595,14 @@ fn random_streams_with_random_losses() {
 #[test]
 fn random_mutations_are_survived() {
     let mut random = Random(42);
-    let limits =
-        Limits { max_packet_bytes: 3000, max_buffered_bytes: 4000, max_streams_per_link: 3, max_streams: 9 };
+    let limits = Limits { max_packet_bytes: 1500, max_buffered_bytes: 1800, ..Limits::default() };
     for case in 0..3000 {
-        let theora = pages(1, &theora_packets(&[40, 2000, 0, 255, 510, 3]), 1 + random.below(9));
+        let mut file = pages(1, &theora_packets(&[40, 2000, 0, 255, 510, 3]), 1 + random.below(9));
         let mut vorbis = theora_packets(&[300, 10, 256, 0, 0, 7]);
         vorbis[0] = VORBIS.to_vec();
-        let vorbis = pages(2, &vorbis, 1 + random.below(5));
-        let mut file = theora.into_iter().chain(vorbis).collect::<Vec<_>>();
+        for (index, page) in pages(2, &vorbis, 1 + random.below(5)).into_iter().enumerate() {
+            file.insert((2 * index + 1).min(file.len()), page);
+        }
         for _ in 0..random.below(12) {
             let chosen = random.below(file.len());
             match random.below(4) {
@@ -634,8 +634,7 @@ fn random_mutations_are_survived() {
         let total = demuxed.packets.iter().map(|packet| packet.data.len()).sum::<usize>();
         assert!(total <= bytes.len(), "case {case}");
         assert!(demuxed.data().iter().all(|&data| expected.1.iter().any(|packet| packet.data == data)));
-        assert!(demuxed.packets.iter().all(|packet| packet.data.len() <= 3000), "case {case}");
-        assert!(demuxed.streams.len() <= 9, "case {case}");
+        assert!(demuxed.packets.iter().all(|packet| packet.data.len() <= 1500), "case {case}");
     }
 }
 
