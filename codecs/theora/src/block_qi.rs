@@ -1,0 +1,46 @@
+//! Block-level `qi` (Theora specification, 7.6).
+
+use oggflv_common::BitReader;
+
+use crate::parse::ParsedFrame;
+use crate::runs::BitString;
+
+/// Reads which of the frame's `qi` values each coded block uses for its AC coefficients.
+pub(crate) fn read(reader: &mut BitReader<'_>, frame: &mut ParsedFrame) {
+    for &block in &frame.coded {
+        frame.qiis[block as usize] = 0;
+    }
+    for qii in 0..frame.header.nqis as u8 - 1 {
+        let mut higher = BitString::long();
+        for &block in &frame.coded {
+            let block_qii = &mut frame.qiis[block as usize];
+            if *block_qii == qii {
+                *block_qii += u8::from(higher.next(reader));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coded_blocks::code_all;
+    use crate::layout::Layout;
+    use oggflv_common::PixelFormat;
+
+    #[test]
+    fn each_pass_divides_the_rest() {
+        let layout = Layout::new(PixelFormat::Yuv420, 16, 16);
+        let mut frame = ParsedFrame::new(&layout);
+        code_all(&mut frame, &layout);
+        frame.header.nqis = 3;
+        // Six blocks: 0 1 1 1 1 0, of whose four the second pass makes 1 1 2 2.
+        let bits = 0b0_0_1100_0__0_100_100u32;
+        let data = (bits << (32 - 14)).to_be_bytes();
+        let mut reader = BitReader::new(&data);
+        read(&mut reader, &mut frame);
+        assert_eq!(reader.position(), 14);
+        let qiis: Vec<u8> = frame.coded.iter().map(|&block| frame.qiis[block as usize]).collect();
+        assert_eq!(qiis, [0, 1, 1, 2, 2, 0]);
+    }
+}

@@ -1,0 +1,141 @@
+//! The complete frame decode (Theora specification, 7.11).
+
+use oggflv_common::{FrameView, PlaneView};
+
+use crate::frame_header::FrameType;
+use crate::headers::{Identification, Setup};
+use crate::layout::Layout;
+use crate::parse::ParsedFrame;
+use crate::picture::Picture;
+use crate::quant::QuantizationMatrices;
+use crate::tokens::TokenTables;
+use crate::{Error, loop_filter, recon};
+
+/// What a caller lets a stream use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Luma samples of the coded frame. Memory grows with it: three pictures of up to three planes, and up to 8 bytes
+    /// for each sample of a plane in packets made to that end.
+    pub max_pixels: u64,
+}
+
+impl Default for Limits {
+    /// 16 Mi luma samples, as in a frame of 4096x4096.
+    fn default() -> Self {
+        Self { max_pixels: 16 << 20 }
+    }
+}
+
+/// What a data packet brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameKind {
+    /// An intra frame, on which later frames depend alone.
+    Key,
+    /// An inter frame.
+    Inter,
+    /// The frame before stands once more: the packet was empty or coded no block.
+    Repeat,
+}
+
+/// Decodes the data packets of one stream.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    identification: Identification,
+    loop_filter_limits: [u8; 64],
+    matrices: QuantizationMatrices,
+    tables: TokenTables,
+    layout: Layout,
+    frame: ParsedFrame,
+    /// The golden and the previous frame, which may be the same, and at least one that is neither.
+    pictures: [Picture; 3],
+    golden: usize,
+    previous: usize,
+}
+
+impl Decoder {
+    /// A decoder for the stream with these headers. Inter frames before the first key frame predict from grey
+    /// pictures: every sample is 0x80.
+    ///
+    /// # Errors
+    /// If the coded frame is larger than the limits allow.
+    pub fn new(identification: Identification, setup: Setup, limits: &Limits) -> Result<Self, Error> {
+        let (width, height) = (identification.coded_width, identification.coded_height);
+        let pixels = width as u64 * height as u64;
+        if pixels > limits.max_pixels {
+            return Err(Error::TooLarge { pixels, max_pixels: limits.max_pixels });
+        }
+        let layout = Layout::new(identification.pixel_format, width, height);
+        Ok(Self {
+            loop_filter_limits: setup.loop_filter_limits,
+            matrices: QuantizationMatrices::new(&setup.quantization),
+            tables: TokenTables::new(&setup.huffman_tables),
+            frame: ParsedFrame::new(&layout),
+            pictures: [0, 1, 2].map(|_| Picture::new(&layout)),
+            golden: 0,
+            previous: 0,
+            layout,
+            identification,
+        })
+    }
+
+    /// The identification header of the stream.
+    #[must_use]
+    pub fn identification(&self) -> &Identification {
+        &self.identification
+    }
+
+    /// Decodes a data packet. One that is cut short decodes as if zeros followed.
+    ///
+    /// # Errors
+    /// If the packet is a header, or an intra frame with reserved bits set. The picture stays as it was, and decoding
+    /// may go on with the next packet.
+    pub fn decode(&mut self, packet: &[u8]) -> Result<FrameKind, Error> {
+        self.frame.parse(packet, &self.layout, &self.tables)?;
+        if self.frame.coded.is_empty() {
+            return Ok(FrameKind::Repeat);
+        }
+        let free = (0..3).find(|&index| index != self.golden && index != self.previous);
+        let next = free.unwrap_or_default();
+        self.reconstruct(next);
+        self.previous = next;
+        Ok(match self.frame.header.frame_type {
+            FrameType::Intra => {
+                self.golden = next;
+                FrameKind::Key
+            }
+            FrameType::Inter => FrameKind::Inter,
+        })
+    }
+
+    /// The second phase: makes picture `next` from the parsed frame and the references.
+    fn reconstruct(&mut self, next: usize) {
+        let mut picture = std::mem::replace(&mut self.pictures[next], Picture { planes: Default::default() });
+        let (previous, golden) = (&self.pictures[self.previous], &self.pictures[self.golden]);
+        recon::reconstruct(&mut picture, previous, golden, &self.frame, &self.layout, &self.matrices);
+        let limit = self.loop_filter_limits[usize::from(self.frame.header.qis[0])];
+        loop_filter::filter(&mut picture, &self.frame, &self.layout, limit);
+        self.pictures[next] = picture;
+    }
+
+    /// The picture region of the last frame that was decoded. Before the first frame it is grey.
+    ///
+    /// On a subsampled axis the chroma planes run from floor(offset / 2) to ceil((offset + length) / 2), so that they
+    /// cover an odd picture region (section 4.4.4).
+    #[must_use]
+    pub fn picture(&self) -> FrameView<'_> {
+        let id = &self.identification;
+        let picture = &self.pictures[self.previous];
+        let planes = [0, 1, 2].map(|pli| {
+            let (shift_x, shift_y) = if pli == 0 { (0, 0) } else { id.pixel_format.chroma_shift() };
+            let window = |offset: usize, length: usize, shift: u32| {
+                let start = offset >> shift;
+                (start, (offset + length).div_ceil(1 << shift) - start)
+            };
+            let (x, width) = window(id.picture_x, id.picture_width, shift_x);
+            let (y, height) = window(id.picture_y, id.picture_height, shift_y);
+            let stride = self.layout.planes[pli].width();
+            PlaneView { width, height, stride, data: &picture.planes[pli][y * stride + x..] }
+        });
+        FrameView { format: id.pixel_format, planes }
+    }
+}

@@ -1,0 +1,3 @@
+//! The inner loops over samples.
+
+pub(crate) mod scalar;

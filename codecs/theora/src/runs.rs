@@ -1,0 +1,145 @@
+//! Run-length encoded bit strings (Theora specification, 7.2).
+
+use oggflv_common::BitReader;
+
+/// RSTART and RBITS by the number of leading ones of the Huffman code (table 7.7).
+const LONG: [(u32, u32); 7] = [(1, 0), (2, 1), (4, 1), (6, 2), (10, 3), (18, 4), (34, 12)];
+
+/// RSTART and RBITS by the number of leading ones of the Huffman code (table 7.11).
+const SHORT: [(u32, u32); 6] = [(1, 1), (3, 1), (5, 1), (7, 2), (11, 2), (15, 4)];
+
+/// The longest run that the code for long runs has.
+const LONGEST: u32 = 4129;
+
+/// Reads one run length: as many ones as lead the next bits tell the class, closed by a zero but for the last class.
+fn read_run(reader: &mut BitReader<'_>, classes: &[(u32, u32)]) -> u32 {
+    let last = classes.len() as u32 - 1;
+    let class = (reader.peek(last) << (32 - last)).leading_ones();
+    reader.skip((class + 1).min(last));
+    let (start, bits) = classes[class as usize];
+    start + reader.read(bits)
+}
+
+/// Reads a long-run or a short-run bit string, run by run.
+///
+/// Nothing is read before the first bit is asked for: a string of no bits takes none.
+pub(crate) struct BitString {
+    classes: &'static [(u32, u32)],
+    /// What is left of the current run.
+    left: u32,
+    bit: bool,
+    /// Whether the next run brings its own bit instead of the other one.
+    explicit: bool,
+}
+
+impl BitString {
+    /// A long-run bit string (section 7.2.1).
+    pub(crate) fn long() -> Self {
+        Self { classes: &LONG, left: 0, bit: false, explicit: true }
+    }
+
+    /// A short-run bit string (section 7.2.2).
+    pub(crate) fn short() -> Self {
+        Self { classes: &SHORT, left: 0, bit: false, explicit: true }
+    }
+
+    /// The next bit.
+    #[inline]
+    pub(crate) fn next(&mut self, reader: &mut BitReader<'_>) -> bool {
+        if self.left == 0 {
+            self.start_run(reader);
+        }
+        self.left -= 1;
+        self.bit
+    }
+
+    fn start_run(&mut self, reader: &mut BitReader<'_>) {
+        self.bit = if self.explicit { reader.read_bit() } else { !self.bit };
+        self.left = read_run(reader, self.classes);
+        self.explicit = self.left == LONGEST;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use oggflv_common::{BitSink, BitWriter};
+
+    /// The table as printed: code, RSTART, RBITS.
+    const LONG_TABLE: [(&str, u32, u32); 7] = [
+        ("0", 1, 0),
+        ("10", 2, 1),
+        ("110", 4, 1),
+        ("1110", 6, 2),
+        ("11110", 10, 3),
+        ("111110", 18, 4),
+        ("111111", 34, 12),
+    ];
+    const SHORT_TABLE: [(&str, u32, u32); 6] =
+        [("0", 1, 1), ("10", 3, 1), ("110", 5, 1), ("1110", 7, 2), ("11110", 11, 2), ("11111", 15, 4)];
+
+    fn put_code(writer: &mut BitWriter, code: &str) {
+        code.bytes().for_each(|digit| writer.put(u32::from(digit == b'1'), 1));
+    }
+
+    #[test]
+    fn every_run_length_has_its_code() {
+        for (table, classes) in [(&LONG_TABLE[..], &LONG[..]), (&SHORT_TABLE, &SHORT)] {
+            let mut next = 1;
+            for &(code, start, bits) in table {
+                for offset in 0..1 << bits {
+                    let mut writer = BitWriter::new();
+                    put_code(&mut writer, code);
+                    writer.put(offset, bits);
+                    let length = writer.bits();
+                    let bytes = writer.into_bytes();
+                    let mut reader = BitReader::new(&bytes);
+                    assert_eq!(read_run(&mut reader, classes), start + offset);
+                    assert_eq!(reader.position(), length);
+                    assert_eq!(start + offset, next, "no gap between the classes");
+                    next += 1;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn runs_alternate() {
+        let mut writer = BitWriter::new();
+        writer.put(1, 1);
+        put_code(&mut writer, "100");
+        put_code(&mut writer, "0");
+        put_code(&mut writer, "1101");
+        let bytes = writer.into_bytes();
+        let mut reader = BitReader::new(&bytes);
+        let mut string = BitString::long();
+        let bits: Vec<u8> = (0..8).map(|_| string.next(&mut reader).into()).collect();
+        assert_eq!(bits, [1, 1, 0, 1, 1, 1, 1, 1]);
+        assert_eq!(reader.position(), 9);
+    }
+
+    #[test]
+    fn a_bit_follows_the_longest_run_only() {
+        let mut writer = BitWriter::new();
+        writer.put(1, 1);
+        for (offset, bit) in [(4095, Some(1)), (4094, None), (0, None)] {
+            put_code(&mut writer, "111111");
+            writer.put(offset, 12);
+            bit.iter().for_each(|&bit| writer.put(bit, 1));
+        }
+        let bytes = writer.into_bytes();
+        let mut reader = BitReader::new(&bytes);
+        let mut string = BitString::long();
+        assert!((0..4129 + 4128).all(|_| string.next(&mut reader)));
+        assert!((0..34).all(|_| !string.next(&mut reader)));
+    }
+
+    #[test]
+    fn nothing_is_read_too_early() {
+        let mut reader = BitReader::new(&[0b1_0_0_0_0000]);
+        let mut string = BitString::long();
+        assert_eq!(reader.position(), 0);
+        assert!(string.next(&mut reader));
+        assert_eq!(reader.position(), 2);
+    }
+}

@@ -1,0 +1,8 @@
+//! Tests of the decoder from outside.
+
+// clippy takes helpers outside test functions for code that is not a test.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+mod conformance;
+mod robustness;
