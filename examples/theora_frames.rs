@@ -4,15 +4,15 @@
 //! theora_frames [--no-hash] [--threads 1] FILE
 //! ```
 //!
-//! One line a packet of the first Theora stream of each link that has one:
-//! `LINK PACKET KIND WIDTHxHEIGHT FORMAT CRC32 GRANULEPOS`. KIND is `key`, `inter`, `dup` (an empty packet: the frame
-//! before stands again) or `bad` (an error, and the frame before stands again). CRC32 is over the samples of the
-//! picture region, top row first: all of Y, then Cb, then Cr. GRANULEPOS is the page's for the last packet that ends on
-//! a page, otherwise -1. A stream without its three headers gives `LINK - badheader`, one that the decoder refuses
-//! `LINK - badsetup`.
+//! One line a packet of the first Theora stream of each link that has one: `LINK PACKET KIND WIDTHxHEIGHT
+//! FORMAT CRC32 GRANULEPOS`. KIND is `key`, `inter`, `dup` (an empty packet: the frame before stands again)
+//! or `bad` (an error, and the frame before stands again). CRC32 is over the samples of the picture region,
+//! top row first: all of Y, then Cb, then Cr. GRANULEPOS is the page's for the last packet that ends on a
+//! page, otherwise -1. A stream without its three headers gives `LINK - badheader`, one that the decoder
+//! refuses `LINK - badsetup`.
 //!
-//! With `--no-hash` there is one line in all: the number of packets and the seconds it took to demultiplex and decode
-//! them.
+//! With `--no-hash` there is one line in all: the number of packets and the seconds it took to demultiplex
+//! and decode them.
 
 use std::error::Error;
 use std::fs::File;

@@ -541,7 +541,8 @@ fn errors_of_the_input_are_passed_on_and_nothing_is_lost() {
     assert_eq!(errors, file.len().div_ceil(50) + 1);
 }
 
-/// Pages are dropped at random; the model says which packets must come, and after which of them something is lost.
+/// Pages are dropped at random; the model says which packets must come, and after which of them something is
+/// lost.
 #[test]
 fn random_streams_with_random_losses() {
     let mut random = Random(2026);
@@ -591,7 +592,8 @@ fn random_streams_with_random_losses() {
     }
 }
 
-/// Any change to a file, under checksums set right again: the model says what must come. Limits then only take away.
+/// Any change to a file, under checksums set right again: the model says what must come. Limits then only
+/// take away.
 #[test]
 fn random_mutations_are_survived() {
     let mut random = Random(42);

@@ -1,7 +1,7 @@
 //! Any bytes through the Ogg demuxer: no panic, and the packets that the naive model says.
 //!
-//! Wherever the input looks like a page, its checksum is set right first, since no fuzzer guesses a CRC; not where the
-//! lowest bit of the checksum says otherwise, so that wrong ones occur too.
+//! Wherever the input looks like a page, its checksum is set right first, since no fuzzer guesses a CRC; not
+//! where the lowest bit of the checksum says otherwise, so that wrong ones occur too.
 
 #![no_main]
 

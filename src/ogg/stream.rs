@@ -1,9 +1,9 @@
 //! A logical bitstream: from pages to packets (RFC 3533, sections 4 and 5).
 //!
-//! The `ogg` crate's [`BasePacketReader`] puts the packets together. It trusts page flags alone, so it would glue the
-//! start of one packet to the end of another across a lost page, and it never bounds what it keeps. So page sequence
-//! numbers and sizes are followed here, each logical bitstream has a reader of its own, and where something
-//! is missing the reader is told that a seek happened: then it drops both halves.
+//! The `ogg` crate's [`BasePacketReader`] puts the packets together. It trusts page flags alone, so it would
+//! glue the start of one packet to the end of another across a lost page, and it never bounds what it keeps.
+//! So page sequence numbers and sizes are followed here, each logical bitstream has a reader of its own, and
+//! where something is missing the reader is told that a seek happened: then it drops both halves.
 
 use std::mem;
 
@@ -198,7 +198,8 @@ impl LogicalStream {
     }
 }
 
-/// A reader that takes a missing page or start of a packet for the consequence of a seek and drops the pieces.
+/// A reader that takes a missing page or start of a packet for the consequence of a seek and drops the
+/// pieces.
 fn tolerant_reader() -> BasePacketReader {
     let mut reader = BasePacketReader::new();
     reader.update_after_seek();

@@ -1,5 +1,5 @@
-//! What the demuxer must make of an input, written down naively: everything in memory, every checksum by itself, packets
-//! put together byte by byte, no limits.
+//! What the demuxer must make of an input, written down naively: everything in memory, every checksum by
+//! itself, packets put together byte by byte, no limits.
 
 use oggflv::ogg::{Codec, Packet, Stream};
 
