@@ -297,6 +297,21 @@ fn garbage_between_pages_is_counted_to_the_byte() {
 }
 
 #[test]
+fn a_page_may_start_where_one_read_ends() {
+    let packets = theora_packets(&[10, 300]);
+    let file = pages(1, &packets, 4).concat();
+    for garbage in (0..100).chain(65_500..65_540) {
+        let bytes = [vec![0; garbage], file.clone()].concat();
+        let whole = demux_with(&bytes[..], Limits::default());
+        let pieces = demux_with(Trickle(&bytes, Random(garbage as u64 + 1)), Limits::default());
+        for demuxed in [whole, pieces] {
+            assert_eq!(demuxed.data(), packets, "{garbage} bytes");
+            assert_eq!(demuxed.damage.bytes_outside_pages, garbage as u64);
+        }
+    }
+}
+
+#[test]
 fn a_false_page_hides_no_true_one() {
     // A header that claims the largest page, so that the true pages lie inside of it.
     let mut false_page = raw_page(1, 0, 0, 0, &[255; 255], &[]);
