@@ -1,15 +1,18 @@
 //! The complete frame decode (Theora specification, 7.11).
 
+use oggflv_common::simd::Level;
 use oggflv_common::{FrameView, PlaneView};
 
+use crate::Error;
 use crate::frame_header::FrameType;
 use crate::headers::{Identification, Setup};
+use crate::kernels::Kernels;
 use crate::layout::Layout;
 use crate::parse::ParsedFrame;
 use crate::picture::Picture;
 use crate::quant::QuantizationMatrices;
+use crate::recon::PlaneTask;
 use crate::tokens::TokenTables;
-use crate::{Error, loop_filter, recon};
 
 /// What a caller lets a stream use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,7 @@ pub struct Decoder {
     matrices: QuantizationMatrices,
     tables: TokenTables,
     layout: Layout,
+    kernels: Kernels,
     frame: ParsedFrame,
     /// The golden and the previous frame, which may be the same, and at least one that is neither.
     pictures: [Picture; 3],
@@ -71,6 +75,7 @@ impl Decoder {
             tables: TokenTables::new(&setup.huffman_tables),
             frame: ParsedFrame::new(&layout),
             pictures: [0, 1, 2].map(|_| Picture::new(&layout)),
+            kernels: Kernels::new(Level::active()),
             golden: 0,
             previous: 0,
             layout,
@@ -109,11 +114,16 @@ impl Decoder {
 
     /// The second phase: makes picture `next` from the parsed frame and the references.
     fn reconstruct(&mut self, next: usize) {
-        let mut picture = std::mem::replace(&mut self.pictures[next], Picture { planes: Default::default() });
-        let (previous, golden) = (&self.pictures[self.previous], &self.pictures[self.golden]);
-        recon::reconstruct(&mut picture, previous, golden, &self.frame, &self.layout, &self.matrices);
         let limit = self.loop_filter_limits[usize::from(self.frame.header.qis[0])];
-        loop_filter::filter(&mut picture, &self.frame, &self.layout, limit);
+        let mut picture = std::mem::take(&mut self.pictures[next]);
+        let (previous, golden) = (&self.pictures[self.previous], &self.pictures[self.golden]);
+        for pli in 0..3 {
+            PlaneTask::new(&self.frame, &self.layout, &self.matrices, &self.kernels, limit, pli).run(
+                &mut picture.planes[pli],
+                &previous.planes[pli],
+                &golden.planes[pli],
+            );
+        }
         self.pictures[next] = picture;
     }
 

@@ -22,7 +22,8 @@
 //! `coded_blocks`, `modes`, `motion`, `block_qi`, `tokens` and `dc`, one after the other. The second makes samples of
 //! it: `recon` and `loop_filter`.
 
-#![forbid(unsafe_code)]
+// The kernels alone may be unsafe.
+#![deny(unsafe_code)]
 // Tests group the digits of a bit string by its syntax elements.
 #![cfg_attr(test, allow(clippy::unusual_byte_groupings))]
 

@@ -1,50 +1,47 @@
 //! The loop filter (Theora specification, 7.10).
 
-use crate::kernels::scalar;
-use crate::layout::{Layout, PlaneLayout};
-use crate::parse::{ParsedFrame, Reference};
-use crate::picture::Picture;
+use crate::kernels::{FilterRow, Kernels};
+use crate::layout::PlaneLayout;
+use crate::parse::Reference;
 
-/// Filters the edges of all coded blocks (section 7.10.3). A limit of 0 changes nothing.
-pub(crate) fn filter(picture: &mut Picture, frame: &ParsedFrame, layout: &Layout, limit: u8) {
+/// Filters the edges of all coded blocks of a row (section 7.10.3). The rows of a plane are to be filtered from the
+/// bottom up; the row above must have been reconstructed. A limit of 0 changes nothing.
+///
+/// `references` are those of all blocks of the frame.
+pub(crate) fn filter_row(
+    samples: &mut [u8],
+    references: &[Reference],
+    plane: &PlaneLayout,
+    row: usize,
+    limit: u8,
+    kernels: &Kernels,
+) {
     if limit == 0 {
         return;
     }
-    for (samples, plane) in picture.planes.iter_mut().zip(&layout.planes) {
-        filter_plane(samples, &frame.references[plane.first..][..plane.blocks()], plane, limit);
-    }
-}
-
-fn filter_plane(samples: &mut [u8], references: &[Reference], plane: &PlaneLayout, limit: u8) {
-    let stride = plane.width();
-    let coded = |block: usize| references[block] != Reference::None;
-    for row in 0..plane.rows {
-        for column in 0..plane.columns {
-            let block = row * plane.columns + column;
-            if !coded(block) {
-                continue;
-            }
-            let top = 8 * (plane.rows - 1 - row) * stride + 8 * column;
-            if column > 0 {
-                scalar::filter_vertical_edge(samples, stride, top, limit);
-            }
-            if row > 0 {
-                scalar::filter_horizontal_edge(samples, stride, top + 8 * stride, limit);
-            }
-            if column + 1 < plane.columns && !coded(block + 1) {
-                scalar::filter_vertical_edge(samples, stride, top + 8, limit);
-            }
-            if row + 1 < plane.rows && !coded(block + plane.columns) {
-                scalar::filter_horizontal_edge(samples, stride, top, limit);
-            }
-        }
-    }
+    let blocks = &references[plane.first + row * plane.columns..];
+    let filter = FilterRow {
+        stride: plane.width(),
+        top: 8 * (plane.rows - 1 - row) * plane.width(),
+        row: &blocks[..plane.columns],
+        above: (row + 1 < plane.rows).then(|| &blocks[plane.columns..][..plane.columns]),
+        has_below: row > 0,
+        limit,
+    };
+    (kernels.filter_row)(samples, filter);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::Layout;
     use oggflv_common::PixelFormat;
+    use oggflv_common::simd::Level;
+
+    fn filter_plane(samples: &mut [u8], references: &[Reference], plane: &PlaneLayout, limit: u8) {
+        let kernels = Kernels::new(Level::SCALAR);
+        (0..plane.rows).for_each(|row| filter_row(samples, references, plane, row, limit, &kernels));
+    }
 
     /// The rows and columns of a 32x32 luma plane that filtering changes if only the given blocks are coded. The
     /// blocks differ by four from each neighbour, which every filtered edge smooths.

@@ -3,7 +3,7 @@
 use crate::layout::Layout;
 
 /// A coded frame: Y, Cb and Cr, without padding, the top row first.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Picture {
     pub(crate) planes: [Vec<u8>; 3],
 }

@@ -1,134 +1,194 @@
-//! Reconstruction (Theora specification, 7.9).
+//! Reconstruction (Theora specification, 7.9), row of blocks by row of blocks, with the loop filter a row behind.
 
-use crate::kernels::scalar;
+use crate::kernels::{Coefficients, Kernels, Prediction, TRANSPOSED_ZIG_ZAG};
 use crate::layout::{Layout, PlaneLayout};
+use crate::loop_filter;
 use crate::motion::MotionVector;
 use crate::parse::{ParsedFrame, Reference};
-use crate::picture::Picture;
-use crate::quant::QuantizationMatrices;
-use crate::tables::ZIG_ZAG;
+use crate::quant::{Matrix, QuantizationMatrices};
 
-/// Reconstructs all blocks of a frame into `picture` (section 7.9.4).
-pub(crate) fn reconstruct(
-    picture: &mut Picture,
-    previous: &Picture,
-    golden: &Picture,
-    frame: &ParsedFrame,
-    layout: &Layout,
-    matrices: &QuantizationMatrices,
-) {
-    for pli in 0..3 {
-        let plane =
-            Plane { frame, matrices, pli, layout: &layout.planes[pli], shifts: chroma_shifts(layout, pli) };
-        plane.reconstruct(&mut picture.planes[pli], &previous.planes[pli], &golden.planes[pli]);
-    }
-}
-
-/// Binary logarithms of the units that motion vectors have in one sample of the plane.
-fn chroma_shifts(layout: &Layout, pli: usize) -> (u32, u32) {
-    let (x, y) = if pli == 0 { (0, 0) } else { layout.format.chroma_shift() };
-    (x + 1, y + 1)
-}
-
-struct Plane<'a> {
+/// A plane of a frame that is to be made.
+pub(crate) struct PlaneTask<'a> {
     frame: &'a ParsedFrame,
-    matrices: &'a QuantizationMatrices,
-    pli: usize,
     layout: &'a PlaneLayout,
+    kernels: &'a Kernels,
+    /// The loop filter limit, 0 to 127; 0 turns the filter off.
+    limit: u8,
+    /// Binary logarithms of the units that motion vectors have in one sample of the plane.
     shifts: (u32, u32),
+    /// Quantization matrices by quantization type and `qii`.
+    matrices: [[&'a Matrix; 3]; 2],
 }
 
-impl Plane<'_> {
-    fn reconstruct(&self, samples: &mut [u8], previous: &[u8], golden: &[u8]) {
-        let stride = self.layout.width();
-        // Rows of blocks count from the bottom, rows of samples from the top.
-        for (row, band) in samples.chunks_exact_mut(8 * stride).rev().enumerate() {
-            let first = self.layout.first + row * self.layout.columns;
-            for column in 0..self.layout.columns {
-                let block = first + column;
-                let (x, y) = (8 * column, 8 * (self.layout.rows - 1 - row));
-                let samples = &mut band[x..];
-                let vector = self.frame.vectors[block];
-                match self.frame.references[block] {
-                    Reference::None => {
-                        scalar::predict_whole(samples, stride, &previous[y * stride + x..], stride);
-                        continue;
-                    }
-                    Reference::Intra => scalar::predict_intra(samples, stride),
-                    Reference::Previous => self.predict(samples, previous, (x, y), vector),
-                    Reference::Golden => self.predict(samples, golden, (x, y), vector),
-                }
-                self.add_residual(samples, block);
-            }
+impl<'a> PlaneTask<'a> {
+    pub(crate) fn new(
+        frame: &'a ParsedFrame,
+        layout: &'a Layout,
+        matrices: &'a QuantizationMatrices,
+        kernels: &'a Kernels,
+        limit: u8,
+        pli: usize,
+    ) -> Self {
+        let (x, y) = if pli == 0 { (0, 0) } else { layout.format.chroma_shift() };
+        Self {
+            frame,
+            layout: &layout.planes[pli],
+            kernels,
+            limit,
+            shifts: (x + 1, y + 1),
+            matrices: [0, 1].map(|qti| frame.header.qis.map(|qi| matrices.get(qti, pli, qi))),
         }
     }
 
-    /// Forms the predictor of the block at (x, y) by its motion vector.
-    fn predict(&self, samples: &mut [u8], reference: &[u8], (x, y): (usize, usize), vector: MotionVector) {
+    /// Makes the plane from the same plane of the reference frames.
+    pub(crate) fn run(&self, samples: &mut [u8], previous: &[u8], golden: &[u8]) {
+        let rows = self.layout.rows;
+        for row in 0..rows {
+            self.reconstruct_row(row, samples, previous, golden);
+            // The filter reaches into the row above, so it stays one row behind.
+            if row > 0 {
+                self.filter_row(row - 1, samples);
+            }
+        }
+        self.filter_row(rows - 1, samples);
+    }
+
+    fn filter_row(&self, row: usize, samples: &mut [u8]) {
+        loop_filter::filter_row(samples, &self.frame.references, self.layout, row, self.limit, self.kernels);
+    }
+
+    /// Makes all blocks of a row (section 7.9.4). Rows of blocks count from the bottom, rows of samples from the top.
+    fn reconstruct_row(&self, row: usize, samples: &mut [u8], previous: &[u8], golden: &[u8]) {
         let stride = self.layout.width();
+        let columns = self.layout.columns;
+        let y = 8 * (self.layout.rows - 1 - row);
+        let (band, previous_band) =
+            (&mut samples[y * stride..][..8 * stride], &previous[y * stride..][..8 * stride]);
+        let first = self.layout.first + row * columns;
+        let references = &self.frame.references[first..first + columns];
+        let mut coefficients = Coefficients([0; 64]);
+        let mut column = 0;
+        while column < columns {
+            let start = column;
+            while column < columns && references[column] == Reference::None {
+                column += 1;
+            }
+            if column > start {
+                copy_blocks(band, previous_band, stride, start..column);
+                continue;
+            }
+            let block = first + column;
+            let mut copies = [[0; 64]; 2];
+            let position = (8 * column, y);
+            let prediction = match references[column] {
+                Reference::Golden => self.predict(golden, position, self.frame.vectors[block], &mut copies),
+                Reference::Previous => {
+                    self.predict(previous, position, self.frame.vectors[block], &mut copies)
+                }
+                _ => Prediction::Intra,
+            };
+            self.reconstruct_block(&mut band[8 * column..], block, prediction, &mut coefficients);
+            column += 1;
+        }
+    }
+
+    /// The predictor of the block at (x, y) by its motion vector (section 7.9.4). Blocks that are not wholly inside
+    /// the reference are copied.
+    fn predict<'b>(
+        &self,
+        reference: &'b [u8],
+        (x, y): (usize, usize),
+        vector: MotionVector,
+        [copy1, copy2]: &'b mut [[u8; 64]; 2],
+    ) -> Prediction<'b> {
         // The vector with its components cut towards zero, and with those that have a fraction one further.
         let split = |component: i8, shift: u32| {
-            let unit = 1 << shift;
-            let whole = i32::from(component) / unit;
-            (whole, whole + (i32::from(component) % unit).signum())
+            let component = i32::from(component);
+            let sign = component >> 31;
+            let magnitude = (component ^ sign) - sign;
+            let whole = magnitude >> shift;
+            let further = (magnitude + (1 << shift) - 1) >> shift;
+            ((whole ^ sign) - sign, (further ^ sign) - sign)
         };
         let (x1, x2) = split(vector.x, self.shifts.0);
         // Vectors point upwards, rows of samples count downwards.
         let (y1, y2) = split(-vector.y, self.shifts.1);
-        let mut copies = [[0; 64]; 2];
-        let [copy1, copy2] = &mut copies;
         let (x, y) = (x as i32, y as i32);
-        let first = self.block_at(reference, (x + x1, y + y1), copy1);
+        let (first, stride) = self.block_at(reference, (x + x1, y + y1), copy1);
         if (x1, y1) == (x2, y2) {
-            scalar::predict_whole(samples, stride, first.0, first.1);
-        } else {
-            let second = self.block_at(reference, (x + x2, y + y2), copy2);
-            scalar::predict_half(samples, stride, first, second);
+            return Prediction::Whole { block: first, stride };
         }
+        let (second, second_stride) = self.block_at(reference, (x + x2, y + y2), copy2);
+        Prediction::Half { blocks: [first, second], strides: [stride, second_stride] }
     }
 
     /// The block of the reference at any position, with the distance of its rows. Outside the plane the nearest
-    /// sample inside counts; such blocks are copied.
-    fn block_at<'a>(
+    /// sample inside counts (section 7.9.1.2).
+    #[inline]
+    fn block_at<'b>(
         &self,
-        reference: &'a [u8],
+        reference: &'b [u8],
         (x, y): (i32, i32),
-        copy: &'a mut [u8; 64],
-    ) -> (&'a [u8], usize) {
+        copy: &'b mut [u8; 64],
+    ) -> (&'b [u8], usize) {
         let (width, height) = (self.layout.width(), self.layout.height());
-        let (max_x, max_y) = (width as i32 - 1, height as i32 - 1);
-        if x >= 0 && x + 7 <= max_x && y >= 0 && y + 7 <= max_y {
+        if x >= 0 && x as usize <= width - 8 && y >= 0 && y as usize <= height - 8 {
             return (&reference[y as usize * width + x as usize..], width);
         }
-        for (row, line) in (y..).zip(copy.chunks_exact_mut(8)) {
-            let source = &reference[row.clamp(0, max_y) as usize * width..][..width];
-            for (column, sample) in (x..).zip(line) {
-                *sample = source[column.clamp(0, max_x) as usize];
-            }
-        }
+        self.copy_clamped(reference, (x, y), copy);
         (copy, 8)
     }
 
+    #[cold]
+    fn copy_clamped(&self, reference: &[u8], (x, y): (i32, i32), copy: &mut [u8; 64]) {
+        let (width, height) = (self.layout.width(), self.layout.height());
+        for (row, line) in (y..).zip(copy.chunks_exact_mut(8)) {
+            let source = &reference[row.clamp(0, height as i32 - 1) as usize * width..][..width];
+            for (column, sample) in (x..).zip(line) {
+                *sample = source[column.clamp(0, width as i32 - 1) as usize];
+            }
+        }
+    }
+
     /// Dequantizes (section 7.9.2), transforms and adds to the predictor.
-    fn add_residual(&self, samples: &mut [u8], block: usize) {
+    #[inline]
+    fn reconstruct_block(
+        &self,
+        samples: &mut [u8],
+        block: usize,
+        prediction: Prediction<'_>,
+        coefficients: &mut Coefficients,
+    ) {
         let stride = self.layout.width();
-        let header = &self.frame.header;
-        let qti = usize::from(self.frame.references[block] != Reference::Intra);
-        let dc_matrix = self.matrices.get(qti, self.pli, header.qis[0]);
-        let dc = i32::from(self.frame.dc[block]) * i32::from(dc_matrix[0]);
-        let count = usize::from(self.frame.ac_counts[block]);
+        let frame = self.frame;
+        let qti = usize::from(!matches!(prediction, Prediction::Intra));
+        let dc = i32::from(frame.dc[block]) * i32::from(self.matrices[qti][0][0]);
+        let count = usize::from(frame.ac_counts[block]);
         if count == 0 {
-            scalar::add_constant(samples, stride, ((dc + 15) >> 5) as i16);
+            (self.kernels.reconstruct_dc)(samples, stride, prediction, ((dc + 15) >> 5) as i16);
             return;
         }
-        let matrix = self.matrices.get(qti, self.pli, header.qis[usize::from(self.frame.qiis[block])]);
-        let mut coefficients = [0; 64];
-        coefficients[0] = dc as i16;
-        for coefficient in &self.frame.ac[self.frame.ac_starts[block] as usize..][..count] {
-            let zzi = usize::from(coefficient.zzi) & 63;
-            let value = i32::from(coefficient.value) * i32::from(matrix[zzi]);
-            coefficients[usize::from(ZIG_ZAG[zzi])] = value as i16;
+        let matrix = self.matrices[qti][usize::from(frame.qiis[block])];
+        coefficients.0[0] = dc as i16;
+        let mut last = 0;
+        for coefficient in &frame.ac[frame.ac_starts[block] as usize..][..count] {
+            last = coefficient.zzi & 63;
+            let value = i32::from(coefficient.value) * i32::from(matrix[usize::from(last)]);
+            coefficients.0[usize::from(TRANSPOSED_ZIG_ZAG[usize::from(last)] & 63)] = value as i16;
         }
-        scalar::add_residual(samples, stride, &scalar::idct(&coefficients));
+        (self.kernels.reconstruct)(samples, stride, prediction, coefficients, last);
+    }
+}
+
+/// Copies a run of blocks that are not coded.
+fn copy_blocks(band: &mut [u8], previous: &[u8], stride: usize, columns: std::ops::Range<usize>) {
+    if 8 * columns.len() == stride {
+        band.copy_from_slice(previous);
+        return;
+    }
+    let lines = band.chunks_exact_mut(stride).zip(previous.chunks_exact(stride));
+    for (line, previous) in lines {
+        let range = 8 * columns.start..8 * columns.end;
+        line[range.clone()].copy_from_slice(&previous[range]);
     }
 }

@@ -3,6 +3,9 @@
 //! Blocks are eight rows of eight samples; `stride` is the distance of rows. Samples are stored with the top row
 //! first, whereas the specification counts rows from the bottom: its row `by` is row `7 - by` here.
 
+use super::{Coefficients, FilterRow, Prediction};
+use crate::parse::Reference;
+
 /// C1 to C7 (= S7 to S1): cosines of multiples of pi/16 in units of 2^-16 (Theora specification, table 7.65).
 const C: [i32; 8] = [0, 64277, 60547, 54491, 46341, 36410, 25080, 12785];
 
@@ -32,13 +35,14 @@ fn idct_1d(y: [i16; 8]) -> [i16; 8] {
     [t0 + t7, t1 + t6, t2 + t5, t3 + t4, t3 - t4, t2 - t5, t1 - t6, t0 - t7].map(|value| value as i16)
 }
 
-/// The 2D inverse DCT (section 7.9.3.2) of coefficients in natural order; the first row of the result is the bottom.
-pub(crate) fn idct(coefficients: &[i16; 64]) -> [i16; 64] {
+/// The 2D inverse DCT (section 7.9.3.2); the first row of the result is the bottom.
+fn idct(coefficients: &Coefficients) -> [i16; 64] {
     let mut rows = [0; 64];
-    for (row, result) in coefficients.chunks_exact(8).zip(rows.chunks_exact_mut(8)) {
+    for ri in 0..8 {
+        let row = std::array::from_fn(|ci| coefficients.0[8 * ci + ri]);
         // What is all zeros transforms to zeros.
-        if *row != [0; 8] {
-            result.copy_from_slice(&idct_1d(std::array::from_fn(|ci| row[ci])));
+        if row != [0; 8] {
+            rows[8 * ri..][..8].copy_from_slice(&idct_1d(row));
         }
     }
     let mut residual = [0; 64];
@@ -51,42 +55,37 @@ pub(crate) fn idct(coefficients: &[i16; 64]) -> [i16; 64] {
     residual
 }
 
-/// Adds a residual, whose first row is the bottom, to the block at the start of `block` and clamps.
-pub(crate) fn add_residual(block: &mut [u8], stride: usize, residual: &[i16; 64]) {
-    for (row, residual) in block.chunks_mut(stride).zip(residual.chunks_exact(8).rev()) {
-        for (sample, &residual) in row[..8].iter_mut().zip(residual) {
-            *sample = (i32::from(*sample) + i32::from(residual)).clamp(0, 255) as u8;
-        }
-    }
+/// Makes a block from its prediction and coefficients (section 7.9.4); see `Kernels`.
+pub(crate) fn reconstruct(
+    block: &mut [u8],
+    stride: usize,
+    prediction: Prediction<'_>,
+    coefficients: &mut Coefficients,
+    _last: u8,
+) {
+    let residual = idct(coefficients);
+    coefficients.0.fill(0);
+    add(block, stride, prediction, |x, y| residual[8 * (7 - y) + x]);
 }
 
-/// Adds the same value to the whole block at the start of `block` and clamps.
-pub(crate) fn add_constant(block: &mut [u8], stride: usize, value: i16) {
-    for row in block.chunks_mut(stride).take(8) {
-        for sample in &mut row[..8] {
-            *sample = (i32::from(*sample) + i32::from(value)).clamp(0, 255) as u8;
-        }
-    }
+/// Makes a block from its prediction and a constant residual.
+pub(crate) fn reconstruct_dc(block: &mut [u8], stride: usize, prediction: Prediction<'_>, residual: i16) {
+    add(block, stride, prediction, |_, _| residual);
 }
 
-/// The intra predictor (section 7.9.1.1).
-pub(crate) fn predict_intra(block: &mut [u8], stride: usize) {
-    block.chunks_mut(stride).take(8).for_each(|row| row[..8].fill(128));
-}
-
-/// The whole-pixel predictor (section 7.9.1.2) from the block at the start of `source`.
-pub(crate) fn predict_whole(block: &mut [u8], stride: usize, source: &[u8], source_stride: usize) {
-    for (row, source) in block.chunks_mut(stride).zip(source.chunks(source_stride)).take(8) {
-        row[..8].copy_from_slice(&source[..8]);
-    }
-}
-
-/// The half-pixel predictor (section 7.9.1.3): the mean, rounded down, of two blocks.
-pub(crate) fn predict_half(block: &mut [u8], stride: usize, first: (&[u8], usize), second: (&[u8], usize)) {
-    let sources = first.0.chunks(first.1).zip(second.0.chunks(second.1));
-    for (row, (first, second)) in block.chunks_mut(stride).zip(sources).take(8) {
-        for ((sample, &a), &b) in row[..8].iter_mut().zip(first).zip(second) {
-            *sample = ((u16::from(a) + u16::from(b)) >> 1) as u8;
+/// Adds prediction and residual, both by column and row from the top left, and clamps.
+#[inline]
+fn add(block: &mut [u8], stride: usize, prediction: Prediction<'_>, residual: impl Fn(usize, usize) -> i16) {
+    for y in 0..8 {
+        for (x, sample) in block[y * stride..][..8].iter_mut().enumerate() {
+            let predicted = match prediction {
+                Prediction::Intra => 128,
+                Prediction::Whole { block, stride } => i32::from(block[y * stride + x]),
+                Prediction::Half { blocks: [a, b], strides } => {
+                    (i32::from(a[y * strides[0] + x]) + i32::from(b[y * strides[1] + x])) >> 1
+                }
+            };
+            *sample = (predicted + i32::from(residual(x, y))).clamp(0, 255) as u8;
         }
     }
 }
@@ -111,16 +110,37 @@ fn filter(plane: &mut [u8], first: usize, step: isize, limit: i32) {
 }
 
 /// The horizontal filter (section 7.10.1) across the vertical edge whose right side has its top sample at `edge`.
-pub(crate) fn filter_vertical_edge(plane: &mut [u8], stride: usize, edge: usize, limit: u8) {
+fn filter_vertical_edge(plane: &mut [u8], stride: usize, edge: usize, limit: u8) {
     for row in 0..8 {
         filter(plane, edge + row * stride - 2, 1, limit.into());
     }
 }
 
 /// The vertical filter (section 7.10.2) across the horizontal edge whose lower side has its left sample at `edge`.
-pub(crate) fn filter_horizontal_edge(plane: &mut [u8], stride: usize, edge: usize, limit: u8) {
+fn filter_horizontal_edge(plane: &mut [u8], stride: usize, edge: usize, limit: u8) {
     for column in 0..8 {
         filter(plane, edge + stride + column, -(stride as isize), limit.into());
+    }
+}
+
+/// Filters the edges of all coded blocks of a row (section 7.10.3).
+pub(crate) fn filter_row(plane: &mut [u8], filter: FilterRow<'_>) {
+    filter.check(plane.len());
+    let FilterRow { stride, top, row, above, has_below, limit } = filter;
+    for column in (0..row.len()).filter(|&column| row[column] != Reference::None) {
+        let block = top + 8 * column;
+        if column > 0 {
+            filter_vertical_edge(plane, stride, block, limit);
+        }
+        if has_below {
+            filter_horizontal_edge(plane, stride, block + 8 * stride, limit);
+        }
+        if row.get(column + 1) == Some(&Reference::None) {
+            filter_vertical_edge(plane, stride, block + 8, limit);
+        }
+        if above.is_some_and(|above| above[column] == Reference::None) {
+            filter_horizontal_edge(plane, stride, block, limit);
+        }
     }
 }
 
@@ -130,15 +150,16 @@ mod tests {
     use std::f64::consts::PI;
 
     /// The inverse DCT by its definition, with the specification's scale: a fourth of the orthonormal transform.
-    fn reference_idct(coefficients: &[i16; 64]) -> [f64; 64] {
+    fn reference_idct(coefficients: &Coefficients) -> [f64; 64] {
         let basis = |frequency: usize, position: usize| {
             let scale: f64 = if frequency == 0 { (1.0f64 / 8.0).sqrt() } else { 0.5 };
             scale * ((2 * position + 1) as f64 * frequency as f64 * PI / 16.0).cos()
         };
         std::array::from_fn(|i| {
             let (row, column) = (i / 8, i % 8);
-            let terms =
-                (0..64).map(|ci| f64::from(coefficients[ci]) * basis(ci / 8, row) * basis(ci % 8, column));
+            let terms = (0..64).map(|ci| {
+                f64::from(coefficients.0[ci % 8 * 8 + ci / 8]) * basis(ci / 8, row) * basis(ci % 8, column)
+            });
             terms.sum::<f64>() / 4.0
         })
     }
@@ -158,13 +179,13 @@ mod tests {
         let mut random = Random(1);
         let (mut worst, mut sum, mut count): (f64, f64, f64) = (0.0, 0.0, 0.0);
         for round in 0..2000 {
-            let mut coefficients = [0i16; 64];
+            let mut coefficients = Coefficients([0; 64]);
             for _ in 0..=round % 64 {
                 let size = 1 << (4 + random.below(8));
-                coefficients[random.below(64) as usize] = random.below(size) as i16 - (size / 2) as i16;
+                coefficients.0[random.below(64) as usize] = random.below(size) as i16 - (size / 2) as i16;
             }
             // Sums beyond 16 bits wrap, which the real transform does not.
-            if coefficients.iter().map(|&c| i32::from(c).abs()).sum::<i32>() > 12000 {
+            if coefficients.0.iter().map(|&c| i32::from(c).abs()).sum::<i32>() > 12000 {
                 continue;
             }
             let expected = reference_idct(&coefficients);
@@ -199,15 +220,15 @@ mod tests {
     #[test]
     fn the_2d_idct_transforms_rows_first() {
         // DC 4: 46341 * 4 >> 16 = 2 in every column of row 0, 46341 * 2 >> 16 = 1, (1 + 8) >> 4 = 0.
-        let mut coefficients = [0; 64];
-        coefficients[0] = 4;
+        let mut coefficients = Coefficients([0; 64]);
+        coefficients.0[0] = 4;
         assert_eq!(idct(&coefficients), [0; 64]);
         // DC 1000: 707, 499, (499 + 8) >> 4 = 31.
-        coefficients[0] = 1000;
+        coefficients.0[0] = 1000;
         assert_eq!(idct(&coefficients), [31; 64]);
         // A vertical frequency changes from the bottom, which is the first row, to the top.
-        let mut coefficients = [0; 64];
-        coefficients[8] = 1000;
+        let mut coefficients = Coefficients([0; 64]);
+        coefficients.0[1] = 1000;
         let residual = idct(&coefficients);
         // 46341 * 1000 >> 16 = 707; then t7 = 693, t4 = 137, t6 = 490 + 96, t5 = 490 - 96.
         let expected =
@@ -217,27 +238,29 @@ mod tests {
 
     #[test]
     fn residuals_are_added_upside_down_and_clamped() {
-        let mut residual = [0i16; 64];
-        residual[..8].fill(-300);
-        residual[56..].fill(i16::MAX);
-        let mut block = [100u8; 80];
-        add_residual(&mut block, 10, &residual);
-        assert_eq!(block[..10], [255, 255, 255, 255, 255, 255, 255, 255, 100, 100]);
-        assert_eq!(block[70..], [0, 0, 0, 0, 0, 0, 0, 0, 100, 100]);
-        add_constant(&mut block, 10, -101);
-        assert_eq!(
-            block[..20],
-            [154, 154, 154, 154, 154, 154, 154, 154, 100, 100, 0, 0, 0, 0, 0, 0, 0, 0, 100, 100]
-        );
+        // A residual that grows from the bottom to the top: 43 37 25 9 -9 -24 -37 -43.
+        let mut coefficients = Coefficients([0; 64]);
+        coefficients.0[1] = -1000;
+        let mut block = [7; 80];
+        let source = Prediction::Whole { block: &[230; 64], stride: 8 };
+        reconstruct(&mut block, 10, source, &mut coefficients, 2);
+        assert_eq!(block[..10], [255, 255, 255, 255, 255, 255, 255, 255, 7, 7]);
+        assert_eq!(block[70..], [187, 187, 187, 187, 187, 187, 187, 187, 7, 7]);
+        assert_eq!(coefficients.0, [0; 64]);
+        reconstruct_dc(&mut block, 10, Prediction::Intra, -129);
+        assert_eq!(block[10..20], [0, 0, 0, 0, 0, 0, 0, 0, 7, 7]);
     }
 
     #[test]
     fn half_pixel_prediction_rounds_down() {
         let mut block = [0; 64];
-        predict_half(&mut block, 8, (&[3; 64], 8), (&[254; 120], 16));
-        assert_eq!(block, [128; 64]);
-        predict_half(&mut block, 8, (&[3; 64], 8), (&[2; 120], 16));
-        assert_eq!(block, [2; 64]);
+        let mut predict = |a, b| {
+            let blocks: [&[u8]; 2] = [&[a; 64], &[b; 120]];
+            reconstruct_dc(&mut block, 8, Prediction::Half { blocks, strides: [8, 16] }, 0);
+            block
+        };
+        assert_eq!(predict(3, 254), [128; 64]);
+        assert_eq!(predict(3, 2), [2; 64]);
     }
 
     #[test]

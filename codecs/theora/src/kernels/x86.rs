@@ -1,0 +1,375 @@
+//! The inner loops in vector instructions of x86-64.
+//!
+//! The same code is compiled twice: with SSE2, which every x86-64 has, and with AVX2, whose encoding spares copies.
+
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::*;
+
+use oggflv_common::simd::{Isa, Level};
+
+use super::{Coefficients, FilterRow, Kernels, Prediction};
+use crate::parse::Reference;
+
+/// The kernels for SSE2.
+pub(crate) fn sse2() -> Kernels {
+    Kernels {
+        // SAFETY: SSE2 belongs to x86-64.
+        reconstruct: |block, stride, prediction, coefficients, last| unsafe {
+            sse2::reconstruct(block, stride, prediction, coefficients, last)
+        },
+        // SAFETY: SSE2 belongs to x86-64.
+        reconstruct_dc: |block, stride, prediction, residual| unsafe {
+            sse2::reconstruct_dc(block, stride, prediction, residual)
+        },
+        // SAFETY: SSE2 belongs to x86-64.
+        filter_row: |plane, filter| unsafe { sse2::filter_row(plane, filter) },
+    }
+}
+
+/// The kernels for AVX2, which the level proves to be there.
+pub(crate) fn avx2(level: Level) -> Kernels {
+    assert!(level.isa() == Isa::Avx2);
+    Kernels {
+        // SAFETY: `level` proves that the machine has AVX2.
+        reconstruct: |block, stride, prediction, coefficients, last| unsafe {
+            avx2::reconstruct(block, stride, prediction, coefficients, last)
+        },
+        // SAFETY: `level` proves that the machine has AVX2.
+        reconstruct_dc: |block, stride, prediction, residual| unsafe {
+            avx2::reconstruct_dc(block, stride, prediction, residual)
+        },
+        // SAFETY: `level` proves that the machine has AVX2.
+        filter_row: |plane, filter| unsafe { avx2::filter_row(plane, filter) },
+    }
+}
+
+/// Panics unless `samples` has eight rows of eight samples, `stride` apart.
+#[inline(always)]
+fn check_block(samples: &[u8], stride: usize) {
+    assert!(
+        stride.checked_mul(7).and_then(|last| last.checked_add(8)).is_some_and(|end| end <= samples.len())
+    );
+}
+
+macro_rules! kernels {
+    ($module:ident, $feature:literal) => {
+        mod $module {
+            use super::*;
+
+            /// See `Kernels::reconstruct`.
+            #[target_feature(enable = $feature)]
+            pub(super) fn reconstruct(
+                block: &mut [u8],
+                stride: usize,
+                prediction: Prediction<'_>,
+                coefficients: &mut Coefficients,
+                last: u8,
+            ) {
+                check_block(block, stride);
+                // All coefficients of the first 3 or 10 in zig-zag order lie in the first 2 or 4 rows and columns.
+                let residual = match last {
+                    0..=2 => idct::<2>(coefficients),
+                    3..=9 => idct::<4>(coefficients),
+                    _ => idct::<8>(coefficients),
+                };
+                add(block, stride, prediction, residual);
+            }
+
+            /// See `Kernels::reconstruct_dc`.
+            #[target_feature(enable = $feature)]
+            pub(super) fn reconstruct_dc(
+                block: &mut [u8],
+                stride: usize,
+                prediction: Prediction<'_>,
+                residual: i16,
+            ) {
+                check_block(block, stride);
+                add(block, stride, prediction, [_mm_set1_epi16(residual); 8]);
+            }
+
+            /// Adds prediction and residual and stores the block. Row 0 of the residual is the bottom.
+            #[inline]
+            #[target_feature(enable = $feature)]
+            fn add(block: &mut [u8], stride: usize, prediction: Prediction<'_>, residual: [__m128i; 8]) {
+                let zero = _mm_setzero_si128();
+                let target = block.as_mut_ptr();
+                check_block(block, stride);
+                match prediction {
+                    Prediction::Intra => {
+                        for y in 0..8 {
+                            let sum = _mm_adds_epi16(residual[7 - y], _mm_set1_epi16(128));
+                            // SAFETY: `check_block` has seen row `y` of the block.
+                            unsafe {
+                                _mm_storel_epi64(target.add(y * stride).cast(), _mm_packus_epi16(sum, zero))
+                            };
+                        }
+                    }
+                    Prediction::Whole { block: source, stride: source_stride } => {
+                        check_block(source, source_stride);
+                        let source = source.as_ptr();
+                        for y in 0..8 {
+                            // SAFETY: `check_block` has seen row `y` of both blocks.
+                            unsafe {
+                                let row = _mm_loadl_epi64(source.add(y * source_stride).cast());
+                                let sum = _mm_adds_epi16(_mm_unpacklo_epi8(row, zero), residual[7 - y]);
+                                _mm_storel_epi64(target.add(y * stride).cast(), _mm_packus_epi16(sum, zero));
+                            }
+                        }
+                    }
+                    Prediction::Half { blocks: [a, b], strides } => {
+                        check_block(a, strides[0]);
+                        check_block(b, strides[1]);
+                        let (a, b) = (a.as_ptr(), b.as_ptr());
+                        for y in 0..8 {
+                            // SAFETY: `check_block` has seen row `y` of all three blocks.
+                            unsafe {
+                                let a =
+                                    _mm_unpacklo_epi8(_mm_loadl_epi64(a.add(y * strides[0]).cast()), zero);
+                                let b =
+                                    _mm_unpacklo_epi8(_mm_loadl_epi64(b.add(y * strides[1]).cast()), zero);
+                                let mean = _mm_srli_epi16::<1>(_mm_add_epi16(a, b));
+                                let sum = _mm_adds_epi16(mean, residual[7 - y]);
+                                _mm_storel_epi64(target.add(y * stride).cast(), _mm_packus_epi16(sum, zero));
+                            }
+                        }
+                    }
+                }
+            }
+
+            /// The 2D inverse DCT of coefficients in the first `N` rows and columns, which it clears.
+            #[inline]
+            #[target_feature(enable = $feature)]
+            fn idct<const N: usize>(coefficients: &mut Coefficients) -> [__m128i; 8] {
+                let zero = _mm_setzero_si128();
+                let mut inputs = [zero; 8];
+                let memory: *mut __m128i = coefficients.0.as_mut_ptr().cast();
+                for ci in 0..N {
+                    // SAFETY: 64 coefficients are 8 vectors, and `Coefficients` is aligned.
+                    unsafe {
+                        inputs[ci] = _mm_load_si128(memory.add(ci));
+                        _mm_store_si128(memory.add(ci), zero);
+                    }
+                }
+                // The rows of the block lie across the vectors, then its columns do.
+                let columns = transpose(idct_1d::<N>(inputs));
+                let residual = idct_1d::<N>(columns);
+                // Sums beyond 16 bits saturate, where the specification has 32 bits; either way the sample clamps.
+                residual.map(|row| _mm_srai_epi16::<4>(_mm_adds_epi16(row, _mm_set1_epi16(8))))
+            }
+
+            /// Eight 1D inverse DCTs, of which only the first `N` inputs may differ from zero.
+            #[inline]
+            #[target_feature(enable = $feature)]
+            fn idct_1d<const N: usize>(y: [__m128i; 8]) -> [__m128i; 8] {
+                // Constants of 32768 and more are negative as vectors see them: what is missing is the factor itself.
+                let high = |constant: u16, value: __m128i| {
+                    let product = _mm_mulhi_epi16(value, _mm_set1_epi16(constant as i16));
+                    if constant >= 0x8000 { _mm_add_epi16(product, value) } else { product }
+                };
+                let (c1, c2, c3, c4, c5, c6, c7) = (64277, 60547, 54491, 46341, 36410, 25080, 12785);
+
+                let (t0, t1) = if N > 4 {
+                    (high(c4, _mm_add_epi16(y[0], y[4])), high(c4, _mm_sub_epi16(y[0], y[4])))
+                } else {
+                    (high(c4, y[0]), high(c4, y[0]))
+                };
+                let (t2, t3) = if N > 4 {
+                    (
+                        _mm_sub_epi16(high(c6, y[2]), high(c2, y[6])),
+                        _mm_add_epi16(high(c2, y[2]), high(c6, y[6])),
+                    )
+                } else if N > 2 {
+                    (high(c6, y[2]), high(c2, y[2]))
+                } else {
+                    (_mm_setzero_si128(), _mm_setzero_si128())
+                };
+                let (t4, t7) = if N > 4 {
+                    (
+                        _mm_sub_epi16(high(c7, y[1]), high(c1, y[7])),
+                        _mm_add_epi16(high(c1, y[1]), high(c7, y[7])),
+                    )
+                } else {
+                    (high(c7, y[1]), high(c1, y[1]))
+                };
+                let (t5, t6) = if N > 4 {
+                    (
+                        _mm_sub_epi16(high(c3, y[5]), high(c5, y[3])),
+                        _mm_add_epi16(high(c5, y[5]), high(c3, y[3])),
+                    )
+                } else if N > 2 {
+                    (_mm_sub_epi16(_mm_setzero_si128(), high(c5, y[3])), high(c3, y[3]))
+                } else {
+                    (_mm_setzero_si128(), _mm_setzero_si128())
+                };
+
+                let (t4, t5) = (_mm_add_epi16(t4, t5), high(c4, _mm_sub_epi16(t4, t5)));
+                let (t7, t6) = (_mm_add_epi16(t7, t6), high(c4, _mm_sub_epi16(t7, t6)));
+                let (t0, t3) = (_mm_add_epi16(t0, t3), _mm_sub_epi16(t0, t3));
+                let (t1, t2) = (_mm_add_epi16(t1, t2), _mm_sub_epi16(t1, t2));
+                let (t6, t5) = (_mm_add_epi16(t6, t5), _mm_sub_epi16(t6, t5));
+                [
+                    _mm_add_epi16(t0, t7),
+                    _mm_add_epi16(t1, t6),
+                    _mm_add_epi16(t2, t5),
+                    _mm_add_epi16(t3, t4),
+                    _mm_sub_epi16(t3, t4),
+                    _mm_sub_epi16(t2, t5),
+                    _mm_sub_epi16(t1, t6),
+                    _mm_sub_epi16(t0, t7),
+                ]
+            }
+
+            #[inline]
+            #[target_feature(enable = $feature)]
+            fn transpose(v: [__m128i; 8]) -> [__m128i; 8] {
+                let (a0, a1) = (_mm_unpacklo_epi16(v[0], v[1]), _mm_unpackhi_epi16(v[0], v[1]));
+                let (a2, a3) = (_mm_unpacklo_epi16(v[2], v[3]), _mm_unpackhi_epi16(v[2], v[3]));
+                let (a4, a5) = (_mm_unpacklo_epi16(v[4], v[5]), _mm_unpackhi_epi16(v[4], v[5]));
+                let (a6, a7) = (_mm_unpacklo_epi16(v[6], v[7]), _mm_unpackhi_epi16(v[6], v[7]));
+                let (b0, b1) = (_mm_unpacklo_epi32(a0, a2), _mm_unpackhi_epi32(a0, a2));
+                let (b2, b3) = (_mm_unpacklo_epi32(a1, a3), _mm_unpackhi_epi32(a1, a3));
+                let (b4, b5) = (_mm_unpacklo_epi32(a4, a6), _mm_unpackhi_epi32(a4, a6));
+                let (b6, b7) = (_mm_unpacklo_epi32(a5, a7), _mm_unpackhi_epi32(a5, a7));
+                [
+                    _mm_unpacklo_epi64(b0, b4),
+                    _mm_unpackhi_epi64(b0, b4),
+                    _mm_unpacklo_epi64(b1, b5),
+                    _mm_unpackhi_epi64(b1, b5),
+                    _mm_unpacklo_epi64(b2, b6),
+                    _mm_unpackhi_epi64(b2, b6),
+                    _mm_unpacklo_epi64(b3, b7),
+                    _mm_unpackhi_epi64(b3, b7),
+                ]
+            }
+
+            /// See `Kernels::filter_row`.
+            #[target_feature(enable = $feature)]
+            pub(super) fn filter_row(plane: &mut [u8], filter: FilterRow<'_>) {
+                filter.check(plane.len());
+                let FilterRow { stride, top, row, above, has_below, limit } = filter;
+                let limit = _mm_set1_epi16(2 * i16::from(limit));
+                // SAFETY: `check` has seen that the row is inside the plane.
+                let samples = unsafe { plane.as_mut_ptr().add(top) };
+                for column in 0..row.len() {
+                    if row[column] == Reference::None {
+                        continue;
+                    }
+                    // SAFETY: `check` has seen that the plane has `row.len()` blocks at `top`, with eight rows of
+                    // samples each, and two more rows below and above where there are blocks. An edge at the left of
+                    // a block that is not the first has two samples on either side of it.
+                    unsafe {
+                        let block = samples.add(8 * column);
+                        if column > 0 {
+                            filter_vertical_edge(block, stride, limit);
+                        }
+                        if has_below {
+                            filter_horizontal_edge(block.add(8 * stride), stride, limit);
+                        }
+                        if row.get(column + 1) == Some(&Reference::None) {
+                            filter_vertical_edge(block.add(8), stride, limit);
+                        }
+                        if above.is_some_and(|above| above[column] == Reference::None) {
+                            filter_horizontal_edge(block, stride, limit);
+                        }
+                    }
+                }
+            }
+
+            /// What the filter adds to the second sample and takes from the third (section 7.10); `twice` is twice
+            /// the limit.
+            #[inline]
+            #[target_feature(enable = $feature)]
+            fn response(p: [__m128i; 4], twice: __m128i) -> __m128i {
+                let inner = _mm_sub_epi16(p[2], p[1]);
+                let sum = _mm_add_epi16(
+                    _mm_sub_epi16(p[0], p[3]),
+                    _mm_add_epi16(inner, _mm_add_epi16(inner, inner)),
+                );
+                let response = _mm_srai_epi16::<3>(_mm_add_epi16(sum, _mm_set1_epi16(4)));
+                let sign = _mm_srai_epi16::<15>(response);
+                let magnitude = _mm_sub_epi16(_mm_xor_si128(response, sign), sign);
+                let tapered = _mm_min_epi16(magnitude, _mm_sub_epi16(twice, magnitude));
+                let limited = _mm_max_epi16(tapered, _mm_setzero_si128());
+                _mm_sub_epi16(_mm_xor_si128(limited, sign), sign)
+            }
+
+            /// Filters across the edge above the eight samples at `edge`.
+            ///
+            /// # Safety
+            /// From two rows before `edge` to one row after it, `stride` apart, eight samples must be in one
+            /// allocation that nobody else uses.
+            #[inline]
+            #[target_feature(enable = $feature)]
+            unsafe fn filter_horizontal_edge(edge: *mut u8, stride: usize, twice: __m128i) {
+                let zero = _mm_setzero_si128();
+                // SAFETY: as the caller promises.
+                unsafe {
+                    let (third, second) = (edge.sub(stride), edge);
+                    let load = |row: *mut u8| _mm_unpacklo_epi8(_mm_loadl_epi64(row.cast()), zero);
+                    let p = [load(edge.add(stride)), load(second), load(third), load(third.sub(stride))];
+                    let response = response(p, twice);
+                    let samples =
+                        _mm_packus_epi16(_mm_add_epi16(p[1], response), _mm_sub_epi16(p[2], response));
+                    _mm_storel_epi64(second.cast(), samples);
+                    _mm_storel_epi64(third.cast(), _mm_unpackhi_epi64(samples, samples));
+                }
+            }
+
+            /// Filters across the edge at the left of the eight samples at and below `edge`.
+            ///
+            /// # Safety
+            /// In eight rows from `edge` on, `stride` apart, two samples before and two after it must be in one
+            /// allocation that nobody else uses.
+            #[inline]
+            #[target_feature(enable = $feature)]
+            unsafe fn filter_vertical_edge(edge: *mut u8, stride: usize, twice: __m128i) {
+                let zero = _mm_setzero_si128();
+                // SAFETY: as the caller promises.
+                unsafe {
+                    let load = |row: usize| {
+                        let samples: *const i32 = edge.add(row * stride).sub(2).cast();
+                        _mm_cvtsi32_si128(samples.read_unaligned())
+                    };
+                    let four = |row: usize| {
+                        let (a, b) = (
+                            _mm_unpacklo_epi32(load(row), load(row + 1)),
+                            _mm_unpacklo_epi32(load(row + 2), load(row + 3)),
+                        );
+                        _mm_unpacklo_epi64(a, b)
+                    };
+                    // Four samples of eight rows, to eight samples of four columns.
+                    let (a0, a1) = (four(0), four(4));
+                    let (b0, b1) = (_mm_unpacklo_epi8(a0, a1), _mm_unpackhi_epi8(a0, a1));
+                    let (c0, c1) = (_mm_unpacklo_epi8(b0, b1), _mm_unpackhi_epi8(b0, b1));
+                    let (d0, d1) = (_mm_unpacklo_epi8(c0, c1), _mm_unpackhi_epi8(c0, c1));
+                    let p = [
+                        _mm_unpacklo_epi8(d0, zero),
+                        _mm_unpackhi_epi8(d0, zero),
+                        _mm_unpacklo_epi8(d1, zero),
+                        _mm_unpackhi_epi8(d1, zero),
+                    ];
+                    let response = response(p, twice);
+                    let samples =
+                        _mm_packus_epi16(_mm_add_epi16(p[1], response), _mm_sub_epi16(p[2], response));
+                    let pairs = _mm_unpacklo_epi8(samples, _mm_unpackhi_epi64(samples, samples));
+                    let store = |row: usize, pair: i32| {
+                        let samples: *mut u16 = edge.add(row * stride).sub(1).cast();
+                        samples.write_unaligned(pair as u16);
+                    };
+                    store(0, _mm_extract_epi16::<0>(pairs));
+                    store(1, _mm_extract_epi16::<1>(pairs));
+                    store(2, _mm_extract_epi16::<2>(pairs));
+                    store(3, _mm_extract_epi16::<3>(pairs));
+                    store(4, _mm_extract_epi16::<4>(pairs));
+                    store(5, _mm_extract_epi16::<5>(pairs));
+                    store(6, _mm_extract_epi16::<6>(pairs));
+                    store(7, _mm_extract_epi16::<7>(pairs));
+                }
+            }
+        }
+    };
+}
+
+kernels!(sse2, "sse2");
+kernels!(avx2, "avx2");
