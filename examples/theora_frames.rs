@@ -158,19 +158,23 @@ fn run(path: &str, hash: bool) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn main() -> ExitCode {
+/// The file, and whether pictures are to be hashed; None if the arguments make no sense.
+fn parse(mut arguments: impl Iterator<Item = String>) -> Option<(String, bool)> {
     let (mut path, mut hash) = (None, true);
-    let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match &argument[..] {
             "--no-hash" => hash = false,
-            // The decoder has no threads yet.
-            "--threads" if arguments.next().as_deref() == Some("1") => {}
-            _ if path.is_none() && !argument.starts_with("--") => path = Some(argument),
-            _ => path = None,
+            // The decoder has no threads.
+            "--threads" => _ = arguments.next().filter(|threads| threads == "1")?,
+            _ if argument.starts_with("--") || path.is_some() => return None,
+            _ => path = Some(argument),
         }
     }
-    let Some(path) = path else {
+    Some((path?, hash))
+}
+
+fn main() -> ExitCode {
+    let Some((path, hash)) = parse(std::env::args().skip(1)) else {
         eprintln!("usage: theora_frames [--no-hash] [--threads 1] FILE");
         return ExitCode::from(2);
     };
