@@ -1,11 +1,11 @@
 //! The page checksum (RFC 3533, section 6, field 7), for any range of a growing input.
 //!
 //! The checksum is a CRC of 32 bits with generator polynomial 0x04c11db7, most significant bit first, initial
-//! value 0 and no final inversion. With that initial value it is linear: if `P(n)` is the CRC of the first `n`
-//! bytes of the input, the CRC of the bytes `a..b` is `P(b) + P(a) x^(8(b-a))`. So every input byte is hashed
-//! once, and the checksum of a page, or of anything that only looks like one, then costs a constant. That is
-//! what keeps resynchronisation linear on inputs full of false pages, which would otherwise cost up to 65,307
-//! hashed bytes for each false header.
+//! value 0 and no final inversion. With that initial value it is linear: if `P(n)` is the CRC of the first
+//! `n` bytes of the input, the CRC of the bytes `a..b` is `P(b) + P(a) x^(8(b-a))`. So every input byte is
+//! hashed once, and the checksum of a page, or of anything that only looks like one, then costs a constant.
+//! That is what keeps resynchronisation linear on inputs full of false pages, which would otherwise cost up
+//! to 65,307 hashed bytes for each false header.
 
 const POLYNOMIAL: u32 = 0x04c1_1db7;
 
@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn update_divides_by_the_polynomial() {
-        // CRC-32/MPEG-2's check value has initial value ff ff ff ff: as a prefix that is the inversion of 4 bytes.
+        // CRC-32/MPEG-2's check value has initial value ff ff ff ff: as a prefix that is the inversion of 4
+        // bytes.
         assert_eq!(update(0xffff_ffff, b"123456789"), 0x0376_e6e7);
         let bytes = noise(100);
         for len in 0..bytes.len() {

@@ -1,4 +1,5 @@
-//! The physical bitstream: multiplexed logical bitstreams, one link of them after the other (RFC 3533, section 4).
+//! The physical bitstream: multiplexed logical bitstreams, one link of them after the other (RFC 3533,
+//! section 4).
 
 use std::io::{self, Read};
 
@@ -12,12 +13,14 @@ use super::stream::LogicalStream;
 pub struct Limits {
     /// Largest packet in bytes; a larger one is dropped and counted. 16 MiB by default.
     pub max_packet_bytes: usize,
-    /// Largest sum in bytes of the unfinished packets of all streams; one that would exceed it is dropped and counted.
-    /// 64 MiB by default.
+    /// Largest sum in bytes of the unfinished packets of all streams; one that would exceed it is dropped and
+    /// counted. 64 MiB by default.
     pub max_buffered_bytes: usize,
-    /// Largest number of logical bitstreams in a link; further ones are passed over and counted. 64 by default.
+    /// Largest number of logical bitstreams in a link; further ones are passed over and counted. 64 by
+    /// default.
     pub max_streams_per_link: usize,
-    /// Largest number of logical bitstreams in the input; further ones are passed over and counted. 65,536 by default.
+    /// Largest number of logical bitstreams in the input; further ones are passed over and counted. 65,536 by
+    /// default.
     pub max_streams: usize,
 }
 
@@ -50,8 +53,8 @@ pub struct Packet {
     pub stream: usize,
     /// The packet. It may be empty: in Theora that repeats a frame.
     pub data: Vec<u8>,
-    /// Granule position of the page the packet ends on, which belongs to the last packet that ends there; None where
-    /// the page says -1.
+    /// Granule position of the page the packet ends on, which belongs to the last packet that ends there;
+    /// None where the page says -1.
     pub page_granule_pos: Option<i64>,
     /// How many packets end after this one on the same page.
     pub after_on_page: u32,
@@ -61,8 +64,8 @@ pub struct Packet {
     pub last_on_eos_page: bool,
 }
 
-/// What was wrong with the input, counted. All that is about packets and page numbers concerns only the streams whose
-/// packets are handed out.
+/// What was wrong with the input, counted. All that is about packets and page numbers concerns only the
+/// streams whose packets are handed out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Damage {
     /// Bytes that belong to no intact page.
@@ -134,8 +137,8 @@ impl<R: Read> Demuxer<R> {
         }
     }
 
-    /// All logical bitstreams seen so far, in order of appearance. Those of a link are complete with the first packet of
-    /// the link that is not a stream's first, except in malformed files.
+    /// All logical bitstreams seen so far, in order of appearance. Those of a link are complete with the
+    /// first packet of the link that is not a stream's first, except in malformed files.
     pub fn streams(&self) -> &[Stream] {
         &self.chain.streams
     }
@@ -218,9 +221,9 @@ impl Chain {
         Some(self.current.len() - 1)
     }
 
-    /// A new stream begins a new link if the current one is over, or must be: the streams of a link begin together, before
-    /// any data. Annotations that begin late, against the rule, are taken for part of the current link all the same, so
-    /// that they do not cut off its sound and picture.
+    /// A new stream begins a new link if the current one is over, or must be: the streams of a link begin
+    /// together, before any data. Annotations that begin late, against the rule, are taken for part of the
+    /// current link all the same, so that they do not cut off its sound and picture.
     fn begins_link(&self, serial: u32, codec: Codec) -> bool {
         let is_over = !self.current.is_empty() && self.current.iter().all(LogicalStream::has_ended);
         is_over || self.find(serial).is_some() || (self.has_data && codec.is_audio_or_video())

@@ -1,4 +1,5 @@
-//! Mappings of codecs into Ogg: which codec a logical bitstream carries, and the header packets it starts with.
+//! Mappings of codecs into Ogg: which codec a logical bitstream carries, and the header packets it starts
+//! with.
 
 use std::fmt;
 
@@ -187,7 +188,8 @@ impl HeaderCollector {
     /// Takes the next packet; gives the headers once the third is there, and then starts anew.
     ///
     /// # Errors
-    /// [`HeaderError::Missing`] if the packet is not the header that is due. The stream cannot be decoded then.
+    /// [`HeaderError::Missing`] if the packet is not the header that is due. The stream cannot be decoded
+    /// then.
     pub fn push(&mut self, packet: Packet) -> Result<Option<Headers>, HeaderError> {
         self.after_loss |= packet.lost_before;
         let expected = self.expected();

@@ -21,13 +21,14 @@ pub(super) struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// Takes `bytes` for a page: at least [`HEADER_LEN`] bytes, what each method below needs, and any number more.
+    /// Takes `bytes` for a page: at least [`HEADER_LEN`] bytes, what each method below needs, and any number
+    /// more.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Page { bytes }
     }
 
-    /// No field has a value that RFC 3533 does not define: another capture pattern, a version other than 0, an
-    /// unknown flag.
+    /// No field has a value that RFC 3533 does not define: another capture pattern, a version other than 0,
+    /// an unknown flag.
     pub(super) fn is_plausible(self) -> bool {
         self.bytes.starts_with(CAPTURE_PATTERN)
             && self.bytes[4] == 0

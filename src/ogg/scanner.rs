@@ -1,10 +1,10 @@
 //! The physical bitstream: finds pages in a sequence of bytes (RFC 3533, sections 3 and 6).
 //!
-//! A page is accepted when its header is plausible and its checksum matches. Otherwise the search goes on one byte
-//! after the false capture pattern, so no intact page is ever lost to what stands before it. The time is linear in the
-//! size of the input whatever it holds: each byte is hashed once, and two capture patterns with a plausible header
-//! are at least 6 bytes apart, each of which costs a look at 255 lacing values, less than 2 [`STRIDE`]s of hashing
-//! and a few multiplications.
+//! A page is accepted when its header is plausible and its checksum matches. Otherwise the search goes on one
+//! byte after the false capture pattern, so no intact page is ever lost to what stands before it. The time is
+//! linear in the size of the input whatever it holds: each byte is hashed once, and two capture patterns with
+//! a plausible header are at least 6 bytes apart, each of which costs a look at 255 lacing values, less than
+//! 2 [`STRIDE`]s of hashing and a few multiplications.
 
 use std::io::{self, Read};
 
@@ -173,7 +173,8 @@ mod tests {
         let repeat = |pattern: &[u8]| pattern.repeat(2_000_000 / pattern.len());
         assert_eq!(scan("capture patterns", &repeat(b"OggS")).pages_with_bad_crc, 0);
         assert_eq!(scan("halves of capture patterns", &repeat(b"OggOO")).pages_with_bad_crc, 0);
-        // Headers as near to one another as possible, all plausible, and as large a page as such headers can claim.
+        // Headers as near to one another as possible, all plausible, and as large a page as such headers can
+        // claim.
         let damage = scan("shortest headers", &repeat(b"OggS\0\0"));
         assert!(damage.pages_with_bad_crc > 300_000, "{damage:?}");
         let mut header = [0xff; HEADER_LEN];

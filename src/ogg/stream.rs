@@ -1,9 +1,9 @@
 //! A logical bitstream: from pages to packets (RFC 3533, sections 4 and 5).
 //!
-//! The `ogg` crate's [`BasePacketReader`] puts the packets together. It trusts page flags alone, so it would glue the
-//! start of one packet to the end of another across a lost page, and it never bounds what it keeps. So page sequence
-//! numbers and sizes are followed here, each logical bitstream has a reader of its own, and where something
-//! is missing the reader is told that a seek happened: then it drops both halves.
+//! The `ogg` crate's [`BasePacketReader`] puts the packets together. It trusts page flags alone, so it would
+//! glue the start of one packet to the end of another across a lost page, and it never bounds what it keeps.
+//! So page sequence numbers and sizes are followed here, each logical bitstream has a reader of its own, and
+//! where something is missing the reader is told that a seek happened: then it drops both halves.
 
 use std::mem;
 
@@ -53,7 +53,7 @@ impl LogicalStream {
         LogicalStream {
             index,
             serial: bos_page.serial(),
-            reader: assemble.then(tolerant_reader),
+            reader: assemble.then(BasePacketReader::new),
             next_sequence: bos_page.sequence(),
             unfinished: Unfinished::Nothing,
             current_page: CurrentPage::default(),
@@ -129,7 +129,7 @@ impl LogicalStream {
         };
         let Some(reader) = &mut self.reader else { return };
         if parse(page).and_then(|page| reader.push_page(page)).is_err() {
-            // It refuses a second BOS page, which would have begun another stream, and nothing else.
+            // It refuses what contradicts the page before, and that is settled already.
             damage.page_gaps += 1;
             self.lost = true;
             self.give_up_unfinished(damage);
@@ -166,6 +166,7 @@ impl LogicalStream {
         }
     }
 
+    /// What comes next is no continuation to the reader, so it drops what is one.
     fn drop_unfinished(&mut self) {
         self.unfinished = Unfinished::Dropped;
         self.lost = true;
@@ -196,13 +197,6 @@ impl LogicalStream {
         }
         None
     }
-}
-
-/// A reader that takes a missing page or start of a packet for the consequence of a seek and drops the pieces.
-fn tolerant_reader() -> BasePacketReader {
-    let mut reader = BasePacketReader::new();
-    reader.update_after_seek();
-    reader
 }
 
 /// Hands a page to the `ogg` crate; its checksum has been verified already.

@@ -58,8 +58,8 @@ pub(crate) fn page(serial: u32, sequence: u32, flags: u8, granule_pos: i64, pack
     raw_page(serial, sequence, flags, granule_pos, &lacing, &packets.concat())
 }
 
-/// Packs packets into pages of at most `segments` segments each; the first packet has page 0 for itself. The granule
-/// position of a page is 100 times the number of packets that ended so far, -1 where none ends.
+/// Packs packets into pages of at most `segments` segments each; the first packet has page 0 for itself. The
+/// granule position of a page is 100 times the number of packets that ended so far, -1 where none ends.
 pub(crate) fn pages(serial: u32, packets: &[Vec<u8>], segments: usize) -> Vec<Vec<u8>> {
     let mut all = vec![page(serial, 0, BOS, 0, &[&packets[0]])];
     let values = packets[1..].iter().flat_map(|packet| lacing(packet.len())).collect::<Vec<_>>();
