@@ -427,7 +427,7 @@ fn mutations_are_decoded_or_refused() {
                 let result = decoder.decode(packet);
                 *if result.is_ok() { &mut decoded } else { &mut refused } += 1;
                 let block = result.unwrap_or_default();
-                assert!(block.iter().all(|channel| channel.len() <= 4096));
+                assert!(block.iter().all(|channel| channel.len() <= 8192));
                 assert!(block.iter().flatten().all(|sample| sample.abs() <= 16.0), "finite and bounded");
                 let granule_pos = (random(2) == 0).then(|| (random(1 << 31) as i64) << random(32));
                 let at = Placement {

@@ -21,7 +21,11 @@ const MAX_AMPLITUDE: f32 = 16.0;
 ///
 /// The arithmetic is `lewton`'s. Before it sees the setup header, a walk bounds what it will allocate
 /// (64 MB at most); the comment header it never sees; its panics become errors. The work for a packet is
-/// bounded by its length and by the block size: at most 8 passes over 8 x 4096 coefficients.
+/// bounded by the block size: 8 x 4096 coefficients, each with 8 residue passes, and with the order of a
+/// floor of type 0 (255 at most).
+///
+/// `lewton` computes its windows and transforms from the platform's sine and cosine, so the last bit of a
+/// sample may depend on the C library that a build is linked to.
 pub struct Decoder {
     ident: IdentHeader,
     comments: Comments,
@@ -70,9 +74,10 @@ impl Decoder {
     }
 
     /// Decodes one audio packet to the samples from the centre of the previous block to the centre of this
-    /// one (section 4.3.8), which is what granule positions count: at most 4096 a channel. None for the
-    /// first packet and the first after [`reset`](Self::reset); the one after that gives fewer than its
-    /// due if it is a short block after a long one.
+    /// one (section 4.3.8), which is what granule positions count: at most 4096 a channel, or 8192 where the
+    /// window flags of a malformed stream contradict each other. None for the first packet and the first
+    /// after [`reset`](Self::reset); the one after that gives fewer than its due if it is a short block after
+    /// a long one.
     ///
     /// Full scale is 1; overshoots are kept, up to 16. For the order of the channels see [`Pcm`].
     ///
