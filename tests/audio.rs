@@ -159,6 +159,17 @@ fn six_channels_come_in_wave_order() {
 }
 
 #[test]
+fn blocks_end_at_the_centre_of_their_window() {
+    let stream = Stream::read("stereo");
+    let mut decoder = stream.decoder();
+    let lengths: Vec<usize> =
+        stream.packets[3..].iter().map(|(data, _)| decoder.decode(data).unwrap()[0].len()).collect();
+    // A quarter of each of two windows of 256 or 2048 samples.
+    assert_eq!(lengths[..10], [0, 576, 1024, 1024, 1024, 576, 128, 128, 576, 1024]);
+    assert!(lengths[10..].iter().all(|length| [128, 576, 1024].contains(length)));
+}
+
+#[test]
 fn a_start_offset_is_kept() {
     let offset = 604 * 44100 + 17;
     let (start, pcm) = Stream::read("stereo").with_anchors(5, offset).decode();
