@@ -111,7 +111,7 @@ mod tests {
     fn six_channels_by_the_recommendation() {
         let db = |ratio: f32| 20.0 * ratio.log10();
         let [left, none] = response(6, 0);
-        assert!((left - 1.0 / 2.4142).abs() < 1e-6 && none == 0.0);
+        assert!((left - 1.0 / 2.414_213_6).abs() < 1e-6 && none == 0.0);
         assert_eq!(response(6, 1), [0.0, left]);
         let [centre, same] = response(6, 2);
         assert!((db(centre / left) + 3.01).abs() < 0.01 && centre == same);

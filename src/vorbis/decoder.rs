@@ -21,13 +21,21 @@ const MAX_AMPLITUDE: f32 = 16.0;
 ///
 /// The arithmetic is `lewton`'s. Before it sees the setup header, a walk bounds what it will allocate
 /// (64 MB at most); the comment header it never sees; its panics become errors. The work for a packet is
-/// bounded by its length and by the block size: at most 8 passes over 8 x 4096 coefficients.
+/// bounded by the block size: 8 x 4096 coefficients, each with 8 residue passes, and with the order of a
+/// floor of type 0 (255 at most).
+///
+/// `lewton` computes its windows and transforms from the platform's sine and cosine, so the last bit of a
+/// sample may depend on the C library that a build is linked to.
 pub struct Decoder {
     ident: IdentHeader,
     comments: Comments,
     setup: SetupHeader,
+    /// Whether the blocks of a mode are long.
+    long_modes: Vec<bool>,
     /// The right half of the previous block's window, which the next block overlaps.
     overlap: PreviousWindowRight,
+    /// Samples after the centre of the previous block that are complete already.
+    early: Pcm,
 }
 
 impl Decoder {
@@ -42,11 +50,12 @@ impl Decoder {
         limit("audio_channels", ident.audio_channels.into(), MAX_CHANNELS as u64)?;
         limit("audio_sample_rate", ident.audio_sample_rate.into(), MAX_SAMPLE_RATE.into())?;
         let comments = Comments::parse(comment)?;
-        setup::check(setup)?;
+        let long_modes = setup::check(setup, ident.audio_channels.into())?;
         let setup = header("setup header", || {
             read_header_setup(setup, ident.audio_channels, (ident.blocksize_0, ident.blocksize_1))
         })?;
-        Ok(Self { ident, comments, setup, overlap: PreviousWindowRight::new() })
+        let early = vec![Vec::new(); ident.audio_channels.into()];
+        Ok(Self { ident, comments, setup, long_modes, overlap: PreviousWindowRight::new(), early })
     }
 
     /// Samples per second and channel, 1..=[`MAX_SAMPLE_RATE`].
@@ -64,8 +73,11 @@ impl Decoder {
         &self.comments
     }
 
-    /// Decodes one audio packet to the samples that it completes: none for the first packet and the first
-    /// after [`reset`](Self::reset), at most 8192 a channel.
+    /// Decodes one audio packet to the samples from the centre of the previous block to the centre of this
+    /// one (section 4.3.8), which is what granule positions count: at most 4096 a channel, or 8192 where the
+    /// window flags of a malformed stream contradict each other. None for the first packet and the first
+    /// after [`reset`](Self::reset); the one after that gives fewer than its due if it is a short block after
+    /// a long one.
     ///
     /// Full scale is 1; overshoots are kept, up to 16. For the order of the channels see [`Pcm`].
     ///
@@ -78,7 +90,7 @@ impl Decoder {
         }
         let decoded =
             quietly(|| read_audio_packet_generic(&self.ident, &self.setup, packet, &mut self.overlap));
-        let mut pcm: Pcm = match decoded {
+        let complete: Pcm = match decoded {
             Some(Ok(pcm)) => pcm,
             Some(Err(error)) => {
                 self.reset();
@@ -89,6 +101,8 @@ impl Decoder {
                 return Err(Error::Panicked { what: "audio packet" });
             }
         };
+        let start = u16::from_le_bytes([packet[0], packet.get(1).copied().unwrap_or(0)]);
+        let mut pcm = self.up_to_centre(complete, start);
         for sample in pcm.iter_mut().flatten() {
             *sample = if sample.is_nan() { 0.0 } else { sample.clamp(-MAX_AMPLITUDE, MAX_AMPLITUDE) };
         }
@@ -96,10 +110,38 @@ impl Decoder {
         Ok(pcm)
     }
 
+    /// Of the samples that a packet completed, and those completed early before, keeps back those after the
+    /// centre of its block. `start` is the first 16 bits of the packet.
+    fn up_to_centre(&mut self, complete: Pcm, start: u16) -> Pcm {
+        let early = self.complete_after_centre(start);
+        let mut pcm = std::mem::take(&mut self.early);
+        for (channel, complete) in pcm.iter_mut().zip(complete) {
+            channel.extend(complete);
+            self.early.push(channel.split_off(channel.len().saturating_sub(early)));
+        }
+        pcm
+    }
+
+    /// How many samples after the centre of its block a packet completes, by its first 16 bits (section
+    /// 4.3.1): where a short window follows a long block, those before that window.
+    fn complete_after_centre(&self, start: u16) -> usize {
+        let mode_bits = setup::ilog(self.long_modes.len() as u32 - 1);
+        let mode = usize::from(start >> 1) & ((1 << mode_bits) - 1);
+        let long = self.long_modes.get(mode).copied().unwrap_or(false);
+        // After the packet type, the mode and the flag of the previous window.
+        let next_window_long = start >> (1 + mode_bits + 1) & 1 == 1;
+        if long && !next_window_long {
+            ((1 << self.ident.blocksize_1) - (1 << self.ident.blocksize_0)) / 4
+        } else {
+            0
+        }
+    }
+
     /// Forgets the previous block, as is right after a loss: the next packet yields nothing and only
     /// primes the overlap.
     pub fn reset(&mut self) {
         self.overlap = PreviousWindowRight::new();
+        self.early.iter_mut().for_each(Vec::clear);
     }
 }
 
