@@ -1,1 +1,32 @@
-//! MPEG-1, MPEG-2 and MPEG-2.5 Layer III audio encoder.
+//! MPEG-1, MPEG-2 and MPEG-2.5 Layer III audio encoder, written from ISO/IEC 11172-3 and 13818-3.
+//!
+//! [`Encoder`] takes samples and gives frames; it knows no files and no threads. The same samples and settings give the
+//! same bytes on every machine: all arithmetic that reaches the output is done in IEEE operations of fixed order, and
+//! all tables are integers or computed by the `libm` crate.
+//!
+//! Data flow of a frame, one module a stage:
+//!
+//! ```text
+//! samples ─ subband ─ mdct ─┬─ quantize (huffman, scalefactor) ─ bitstream ─ frames
+//!        └─ psycho ─────────┘      └─ reservoir
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod bitstream;
+mod config;
+mod encoder;
+mod error;
+mod header;
+mod huffman;
+mod mdct;
+mod psycho;
+mod quantize;
+mod reservoir;
+mod scalefactor;
+mod subband;
+mod tables;
+
+pub use config::Config;
+pub use encoder::Encoder;
+pub use error::ConfigError;

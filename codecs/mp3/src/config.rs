@@ -1,0 +1,154 @@
+//! Settings of an encoder, and what follows from the sampling rate alone.
+
+use crate::error::ConfigError;
+use crate::tables::{BITRATES, LINES, LONG_BAND_LIMITS, LONG_BANDS, SAMPLE_RATES};
+
+/// What to encode. [`Encoder::new`](crate::Encoder::new) checks it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Sampling rate in Hz, one of 8000, 11025, 12000 (MPEG-2.5), 16000, 22050, 24000 (MPEG-2), 32000, 44100 and
+    /// 48000 (MPEG-1).
+    pub sample_rate: u32,
+    /// 1 (mono) or 2 (left and right).
+    pub channels: usize,
+    /// Constant bitrate in bit/s, one of the table for the sampling rate: 32000 to 320000 for MPEG-1, 8000 to 160000
+    /// for MPEG-2 and MPEG-2.5 (11172-3 and 13818-3, 2.4.2.3).
+    pub bitrate: u32,
+}
+
+impl Config {
+    /// A constant bitrate: the legal one nearest to `bitrate` (bit/s).
+    #[must_use]
+    pub fn new(sample_rate: u32, channels: usize, bitrate: u32) -> Self {
+        Self { sample_rate, channels, bitrate: Self::nearest_bitrate(sample_rate, bitrate) }
+    }
+
+    /// The legal bitrate (bit/s) nearest to `wanted` at `sample_rate`, the higher one of two equally near ones. For
+    /// an illegal sampling rate it is one of MPEG-1.
+    #[must_use]
+    pub fn nearest_bitrate(sample_rate: u32, wanted: u32) -> u32 {
+        let row = SAMPLE_RATES.iter().position(|&rate| rate == sample_rate).unwrap_or(0);
+        BITRATES[usize::from(row >= 3)][1..]
+            .iter()
+            .rev()
+            .map(|kilobits| kilobits * 1000)
+            .min_by_key(|&legal| legal.abs_diff(wanted))
+            .unwrap_or(wanted)
+    }
+}
+
+/// The MPEG version, of which the sampling rate decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// 32, 44.1 and 48 kHz.
+    Mpeg1,
+    /// 16, 22.05 and 24 kHz, low sampling frequencies.
+    Mpeg2,
+    /// 8, 11.025 and 12 kHz, an extension of MPEG-2 that no standard has.
+    Mpeg25,
+}
+
+/// A checked configuration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Format {
+    pub(crate) version: Version,
+    pub(crate) sample_rate: u32,
+    /// `sampling_frequency` of the header, 0 to 2.
+    pub(crate) sampling_frequency: u32,
+    pub(crate) channels: usize,
+    pub(crate) bitrate: u32,
+    /// `bitrate_index` of the header, 1 to 14.
+    pub(crate) bitrate_index: u32,
+    /// First lines of the scalefactor bands of long blocks.
+    pub(crate) long_bands: &'static [usize; LONG_BANDS + 1],
+}
+
+impl Format {
+    pub(crate) fn new(config: Config) -> Result<Self, ConfigError> {
+        let Config { sample_rate, channels, bitrate } = config;
+        let row = SAMPLE_RATES
+            .iter()
+            .position(|&rate| rate == sample_rate)
+            .ok_or(ConfigError::SampleRate(sample_rate))?;
+        if !(1..=2).contains(&channels) {
+            return Err(ConfigError::Channels(channels));
+        }
+        let version = [Version::Mpeg1, Version::Mpeg2, Version::Mpeg25][row / 3];
+        let bitrate_index = (1..15)
+            .find(|&index| BITRATES[usize::from(version != Version::Mpeg1)][index] * 1000 == bitrate)
+            .ok_or_else(|| ConfigError::Bitrate {
+                bitrate,
+                sample_rate,
+                nearest: Config::nearest_bitrate(sample_rate, bitrate),
+            })?;
+        Ok(Self {
+            version,
+            sample_rate,
+            sampling_frequency: (row % 3) as u32,
+            channels,
+            bitrate,
+            bitrate_index: bitrate_index as u32,
+            long_bands: &LONG_BAND_LIMITS[row],
+        })
+    }
+
+    /// Granules of a frame: two in MPEG-1, one otherwise.
+    pub(crate) fn granules(&self) -> usize {
+        if self.version == Version::Mpeg1 { 2 } else { 1 }
+    }
+
+    /// Samples of a frame in each channel.
+    pub(crate) fn samples_per_frame(&self) -> usize {
+        self.granules() * LINES
+    }
+
+    /// Bytes of the side information.
+    pub(crate) fn side_info_len(&self) -> usize {
+        match (self.version, self.channels) {
+            (Version::Mpeg1, 2) => 32,
+            (Version::Mpeg1, _) | (_, 2) => 17,
+            _ => 9,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_bitrates() {
+        assert_eq!(Config::nearest_bitrate(44100, 128_000), 128_000);
+        assert_eq!(Config::nearest_bitrate(44100, 1), 32_000);
+        assert_eq!(Config::nearest_bitrate(48000, 1_000_000), 320_000);
+        assert_eq!(Config::nearest_bitrate(22050, 1_000_000), 160_000);
+        assert_eq!(Config::nearest_bitrate(8000, 0), 8000);
+        assert_eq!(Config::nearest_bitrate(44100, 144_000), 160_000);
+        assert_eq!(Config::nearest_bitrate(44100, 143_999), 128_000);
+    }
+
+    #[test]
+    fn every_legal_configuration_is_taken() {
+        for sample_rate in SAMPLE_RATES {
+            for channels in 1..=2 {
+                for kilobits in &BITRATES[usize::from(sample_rate < 32000)][1..] {
+                    let format =
+                        Format::new(Config { sample_rate, channels, bitrate: kilobits * 1000 }).unwrap();
+                    assert_eq!(format.samples_per_frame(), if sample_rate < 32000 { 576 } else { 1152 });
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn errors_name_the_value() {
+        let config = Config { sample_rate: 44000, channels: 2, bitrate: 128_000 };
+        assert_eq!(Format::new(config).unwrap_err(), ConfigError::SampleRate(44000));
+        let config = Config { sample_rate: 44100, channels: 3, bitrate: 128_000 };
+        assert_eq!(Format::new(config).unwrap_err(), ConfigError::Channels(3));
+        let config = Config { sample_rate: 22050, channels: 2, bitrate: 320_000 };
+        let error = Format::new(config).unwrap_err();
+        assert_eq!(error, ConfigError::Bitrate { bitrate: 320_000, sample_rate: 22050, nearest: 160_000 });
+        assert!(error.to_string().contains("320000"));
+    }
+}
