@@ -16,13 +16,13 @@ fn config(width: usize, height: usize, quantizer: u8) -> Config {
 
 /// Encodes, decodes with either edge rule, and demands the encoder's reconstruction from both.
 fn roundtrip(config: Config, content: Content, count: usize) {
-    let mut encoder = Encoder::new(config.clone()).unwrap();
+    let mut encoder = Encoder::new(config.clone()).expect("the settings are in range");
     let mut decoders = [Decoder::with_edge(Edge::Coded), Decoder::with_edge(Edge::Visible)];
     for n in 0..count {
-        let packet = encoder.encode(&frame(content, config.width, config.height, n)).unwrap();
+        let packet = encoder.encode(&frame(content, config.width, config.height, n)).expect("the frame fits");
         let reconstruction = samples(&encoder.reconstruction());
         for decoder in &mut decoders {
-            let info = decoder.decode(&packet.data).unwrap();
+            let info = decoder.decode(&packet.data).expect("the picture is good");
             assert_eq!((info.width, info.height), (config.width, config.height));
             assert_eq!(info.temporal_reference, n as u8);
             assert_eq!((info.key, info.disposable, info.version), (packet.key, false, 1));
