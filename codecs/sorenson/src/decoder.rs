@@ -1,7 +1,8 @@
 //! A small reference decoder, written from the standard apart from the encoder: it shares the printed tables only.
 //!
 //! It takes what FLV1 allows: both versions, I, P and disposable pictures, DQUANT, INTER4V, stuffing. Simplicity
-//! comes before speed. No data makes it panic, and it allocates no more than 1200 bytes for each byte of data.
+//! comes before speed. No data makes it panic. It allocates at most 200 bytes for each byte of an I picture, and for
+//! a P picture what its I picture took.
 
 use crate::error::DecodeError;
 use crate::tables::{
