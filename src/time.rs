@@ -1,0 +1,128 @@
+//! Time on the way from granule positions to milliseconds.
+
+use std::ops::{Add, AddAssign, Sub};
+
+const PER_SECOND: i128 = 1_000_000_000;
+
+/// A point on a timeline, or a span, in nanoseconds.
+///
+/// Each is computed from a count of frames or samples since the start of a stream and never by adding up rounded
+/// durations, so nothing drifts; 292 years fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time(i64);
+
+impl Time {
+    /// The start.
+    pub const ZERO: Self = Self(0);
+    /// One second.
+    pub const SECOND: Self = Self(PER_SECOND as i64);
+    /// The farthest that the 31 bits of a timestamp in milliseconds reach, about 24.8 days.
+    pub const FLV_LIMIT: Self = Self(i32::MAX as i64 * 1_000_000);
+
+    /// Whole seconds.
+    #[must_use]
+    pub const fn from_seconds(seconds: i32) -> Self {
+        Self(seconds as i64 * PER_SECOND as i64)
+    }
+
+    /// What `count` units take of which there are `numerator` in `denominator` seconds, such as frames at 30000/1001
+    /// or samples at 44100/1; rounded to the nearest nanosecond, held within what fits.
+    ///
+    /// # Panics
+    /// If `numerator` is 0.
+    #[must_use]
+    pub fn from_units(count: i64, numerator: u32, denominator: u32) -> Self {
+        let (numerator, denominator) = (i128::from(numerator), i128::from(denominator));
+        let nanoseconds =
+            (i128::from(count) * denominator * PER_SECOND * 2 + numerator).div_euclid(numerator * 2);
+        Self(nanoseconds.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
+    }
+
+    /// How many units of `numerator`/`denominator` a second fit, to the nearest.
+    ///
+    /// # Panics
+    /// If `denominator` is 0.
+    #[must_use]
+    pub fn to_units(self, numerator: u32, denominator: u32) -> i64 {
+        let (numerator, divisor) = (i128::from(numerator), i128::from(denominator) * PER_SECOND);
+        (i128::from(self.0) * numerator * 2 + divisor).div_euclid(divisor * 2) as i64
+    }
+
+    /// In milliseconds, to the nearest; the half goes up.
+    #[must_use]
+    pub fn milliseconds(self) -> i64 {
+        (self.0.saturating_add(500_000)).div_euclid(1_000_000)
+    }
+
+    /// In seconds.
+    #[must_use]
+    pub fn seconds(self) -> f64 {
+        self.0 as f64 / PER_SECOND as f64
+    }
+
+    /// Half of it.
+    #[must_use]
+    pub fn halved(self) -> Self {
+        Self(self.0 / 2)
+    }
+}
+
+impl Add for Time {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl AddAssign for Time {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Sub for Time {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forty_four_minutes_at_ntsc_rate_do_not_drift() {
+        for frame in 0..79_121_i64 {
+            let exact = (frame * 1_001_000 * 2 + 30_000).div_euclid(60_000);
+            assert_eq!(Time::from_units(frame, 30_000, 1001).milliseconds(), exact, "frame {frame}");
+        }
+    }
+
+    #[test]
+    fn units_there_and_back() {
+        for (numerator, denominator) in [(44_100, 1), (30_000, 1001), (1, 1), (192_000, 1), (u32::MAX, 1)] {
+            for count in [0, 1, -1, 12_345, 100_000_000] {
+                let time = Time::from_units(count, numerator, denominator);
+                let back = time.to_units(numerator, denominator);
+                assert!(
+                    back.abs_diff(count) <= u64::from(numerator / 1_000_000_000),
+                    "{count} at {numerator}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn halves_go_up() {
+        assert_eq!(Time::from_units(1, 16, 1).milliseconds(), 63);
+        assert_eq!(Time::from_units(-1, 16, 1).milliseconds(), -62);
+    }
+
+    #[test]
+    fn hostile_counts_saturate() {
+        assert_eq!(Time::from_units(i64::MAX, 1, u32::MAX), Time(i64::MAX));
+        assert_eq!(Time(i64::MAX) + Time::SECOND, Time(i64::MAX));
+        assert_eq!(Time(i64::MAX).milliseconds(), i64::MAX / 1_000_000);
+    }
+}
