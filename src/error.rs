@@ -1,0 +1,122 @@
+//! What can go wrong, sorted by who has to act.
+
+use std::error::Error as StdError;
+use std::io;
+
+use crate::ogg::Codec;
+
+/// Why a conversion failed. Each prints as one line.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The input cannot be converted; `name` is what the user called it.
+    #[error("{name}: {problem}")]
+    Input {
+        /// The input's name.
+        name: String,
+        /// What is wrong with it.
+        problem: InputError,
+    },
+    /// The output cannot be written; `name` is what the user called it.
+    #[error("{name}: {problem}")]
+    Output {
+        /// The output's name.
+        name: String,
+        /// What is wrong with it.
+        problem: OutputError,
+    },
+    /// The caller asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// A defect of this library.
+    #[error("the {0} stage failed unexpectedly; this is a defect, please report it with the input")]
+    Stage(&'static str),
+}
+
+/// What is wrong with an input.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// It cannot be opened or read.
+    #[error("cannot be read: {0}")]
+    Io(#[from] io::Error),
+    /// It is a folder.
+    #[error("is a folder")]
+    Folder,
+    /// There is no Ogg page in it.
+    #[error("not an Ogg file: there is no Ogg page in it")]
+    NotOgg,
+    /// There is nothing in it that this library decodes.
+    #[error("no Theora or Vorbis stream to convert (found: {found})")]
+    NoStreams {
+        /// The codecs that are there.
+        found: String,
+    },
+    /// A stream ends, or a new link begins, before its three header packets are complete.
+    #[error("the {codec} stream ends before its headers are complete; {} converts the rest", option_against(*codec))]
+    HeadersMissing {
+        /// The stream's codec.
+        codec: Codec,
+    },
+    /// A stream's headers are missing or cannot be decoded.
+    #[error("{problem}; {} converts the rest", option_against(*codec))]
+    Headers {
+        /// The stream's codec.
+        codec: Codec,
+        /// What is wrong, and with which stream.
+        problem: Box<dyn StdError + Send + Sync>,
+    },
+    /// The headers are there, but no picture and no sound.
+    #[error("there is no picture and no sound in it")]
+    Empty,
+    /// It runs longer than the timestamps of FLV can tell.
+    #[error("it is longer than 24 days, more than FLV timestamps can tell")]
+    TooLong,
+    /// The streams lie so far apart that too much would have to be held in memory.
+    #[error(
+        "its sound and pictures lie too far apart in the file: more than {limit} MiB would have to be held"
+    )]
+    Interleaving {
+        /// The limit in MiB.
+        limit: usize,
+    },
+}
+
+/// What is wrong with an output.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutputError {
+    /// It cannot be created or written.
+    #[error("cannot be written: {0}")]
+    Io(#[from] io::Error),
+    /// It is there already.
+    #[error("exists already; --overwrite replaces it")]
+    Exists,
+    /// It is a folder.
+    #[error("is a folder")]
+    Folder,
+    /// It is the input.
+    #[error("is the input itself")]
+    IsInput,
+    /// The requested picture size is none that the encoder takes.
+    #[error("pictures of {width}x{height} cannot be encoded: {problem}")]
+    Picture {
+        /// Requested width.
+        width: usize,
+        /// Requested height.
+        height: usize,
+        /// What the encoder says.
+        problem: Box<dyn StdError + Send + Sync>,
+    },
+    /// The requested sound is none that the encoder takes.
+    #[error("the sound cannot be encoded: {problem}")]
+    Sound {
+        /// What the encoder says.
+        problem: Box<dyn StdError + Send + Sync>,
+    },
+}
+
+/// The option that leaves streams of a codec out.
+fn option_against(codec: Codec) -> &'static str {
+    if codec == Codec::Theora { "--no-video" } else { "--no-audio" }
+}
