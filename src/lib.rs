@@ -1,7 +1,27 @@
-//! Converts Ogg Theora/Vorbis into FLV (Sorenson H.263 and MP3).
+//! Converts Ogg Theora/Vorbis into FLV (Sorenson H.263 and MP3), in pure Rust.
+//!
+//! ```text
+//! bytes ─ ogg → packets ─┬─ theora → pictures ─ scale → pictures ─ sorenson → pictures ─┬─ flv → bytes
+//!                        └─ vorbis → sound ─ resample → sound ─ mp3 → frames ───────────┘
+//! ```
+//!
+//! [`convert_file`] does the whole job; its stages can be used one by one.
 
+#![forbid(unsafe_code)]
+
+mod convert;
+mod error;
 pub mod flv;
-pub mod scale;
 pub mod ogg;
+pub mod options;
+mod output;
+mod pipeline;
 pub mod resample;
+pub mod scale;
+pub mod time;
 pub mod vorbis;
+
+pub use convert::{STANDARD_STREAM, convert_file};
+pub use error::{Error, InputError, OutputError};
+pub use options::Options;
+pub use pipeline::{Progress, Report};

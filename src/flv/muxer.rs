@@ -31,6 +31,12 @@ pub struct AudioFormat {
 }
 
 impl AudioFormat {
+    /// Number of channels, 1 or 2.
+    #[must_use]
+    pub fn channels(self) -> usize {
+        1 + usize::from(self.stereo)
+    }
+
     /// The first byte of every audio tag (FLV specification, E.4.2.1): SoundFormat, SoundRate, SoundSize, SoundType.
     fn tag_byte(self) -> u8 {
         let sound_rate = match self.sample_rate {
@@ -230,6 +236,9 @@ impl<W: Write> Muxer<W> {
         if let Some((timestamp, offset)) = last_keyframe {
             add("lastkeyframetimestamp", seconds(timestamp));
             add("lastkeyframelocation", bytes(head_bytes + offset));
+        }
+        // One key frame needs no index, and ffmpeg takes an index of one for an error.
+        if self.keyframes.len() > 1 {
             let times = self.keyframes.iter().map(|&(timestamp, _)| seconds(timestamp)).collect();
             let positions = self.keyframes.iter().map(|&(_, offset)| bytes(head_bytes + offset)).collect();
             let index = [("times", times), ("filepositions", positions)];

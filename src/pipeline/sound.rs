@@ -1,0 +1,246 @@
+//! The sound stage: decode, downmix, resample, encode.
+
+use std::sync::mpsc::{Receiver, Sender};
+
+use oggflv_mp3 as mp3;
+
+use super::Stop;
+use super::interleave::{AudioTag, Tag};
+use crate::error::OutputError;
+use crate::flv::AudioFormat;
+use crate::ogg::Packet;
+use crate::resample::{self, Downmix, Resampler, flv_rate};
+use crate::time::Time;
+use crate::vorbis::{self, Pcm, Placement, Timeline};
+
+/// What the sound stage takes.
+pub(super) enum AudioInput {
+    /// The packets that follow are decoded by this; sample 0 of their stream is heard at `offset`, which may lie
+    /// before the start.
+    Link { decoder: Box<vorbis::Decoder>, offset: Time },
+    /// A Vorbis audio packet.
+    Packet(Packet),
+    /// All is sent; pictures are shown until `time`.
+    End { time: Time },
+}
+
+impl From<&Packet> for Placement {
+    fn from(packet: &Packet) -> Self {
+        Self {
+            page_granule_pos: packet.page_granule_pos,
+            after_on_page: packet.after_on_page,
+            lost_before: packet.lost_before,
+            last_on_eos_page: packet.last_on_eos_page,
+        }
+    }
+}
+
+/// Turns the packets of all links into one run of MP3 frames without gaps, from the start to the end of sound and
+/// pictures.
+pub(super) fn run(
+    packets: &Receiver<AudioInput>,
+    tags: &Sender<Tag>,
+    bitrate: u32,
+) -> Result<Vec<String>, Stop> {
+    let mut output = Output { sink: None, bitrate, tags };
+    let mut link: Option<Link> = None;
+    let mut damaged = 0_u64;
+    for input in packets {
+        match input {
+            AudioInput::Link { decoder, offset } => {
+                if let Some(link) = link.replace(Link::new(decoder, offset)) {
+                    link.finish(&mut output)?;
+                }
+            }
+            AudioInput::Packet(packet) => {
+                if let Some(link) = &mut link {
+                    damaged += u64::from(!link.decode(&packet, &mut output)?);
+                }
+            }
+            AudioInput::End { time } => {
+                if let Some(link) = link {
+                    link.finish(&mut output)?;
+                }
+                output.finish(time)?;
+                let warning = format!("{damaged} damaged packets of sound were replaced by silence");
+                return Ok(if damaged > 0 { vec![warning] } else { Vec::new() });
+            }
+        }
+    }
+    Err(Stop::Closed)
+}
+
+/// The sound of one link of the chain.
+struct Link {
+    decoder: Box<vorbis::Decoder>,
+    timeline: Timeline,
+    offset: Time,
+    /// Made when the first sample comes.
+    conversion: Option<(Downmix, Resampler)>,
+}
+
+impl Link {
+    fn new(decoder: Box<vorbis::Decoder>, offset: Time) -> Self {
+        let timeline = Timeline::new(decoder.sample_rate(), decoder.channels());
+        Self { decoder, timeline, offset, conversion: None }
+    }
+
+    /// Decodes a packet and puts out what of it has found its place; tells whether it could be decoded.
+    fn decode(&mut self, packet: &Packet, output: &mut Output<'_>) -> Result<bool, Stop> {
+        if packet.lost_before {
+            self.decoder.reset();
+        }
+        let decoded = self.decoder.decode(&packet.data);
+        let intact = decoded.is_ok();
+        let placed = self.timeline.push(&decoded.unwrap_or_default(), packet.into());
+        let start = self.timeline.start();
+        self.convert(placed, start, output)?;
+        Ok(intact)
+    }
+
+    fn convert(&mut self, pcm: Pcm, start: Option<i64>, output: &mut Output<'_>) -> Result<(), Stop> {
+        if pcm.first().is_none_or(Vec::is_empty) {
+            return Ok(());
+        }
+        let source_rate = self.decoder.sample_rate();
+        let sink = output.open(source_rate, self.decoder.channels())?;
+        let (downmix, resampler) = match &mut self.conversion {
+            Some(conversion) => conversion,
+            None => {
+                let start = self.offset + Time::from_units(start.unwrap_or(0), source_rate, 1);
+                sink.seek(start)?;
+                let problem =
+                    |problem: resample::Error| Stop::Output(OutputError::Sound { problem: problem.into() });
+                let downmix = Downmix::new(self.decoder.channels()).map_err(problem)?;
+                let resampler = Resampler::new(source_rate, sink.format.sample_rate, sink.format.channels())
+                    .map_err(problem)?;
+                self.conversion.insert((downmix, resampler))
+            }
+        };
+        let pcm = with_channels(downmix.apply(pcm), sink.format.channels());
+        sink.push(&resampler.push(&pcm))
+    }
+
+    fn finish(mut self, output: &mut Output<'_>) -> Result<(), Stop> {
+        let rest = self.timeline.finish();
+        let start = self.timeline.start();
+        self.convert(rest, start, output)?;
+        if let (Some((_, mut resampler)), Some(sink)) = (self.conversion, &mut output.sink) {
+            sink.push(&resampler.finish())?;
+        }
+        Ok(())
+    }
+}
+
+/// Brings mono and stereo to the number of channels that the first link of the chain has set.
+fn with_channels(mut pcm: Pcm, channels: usize) -> Pcm {
+    match (pcm.len(), channels) {
+        (1, 2) => pcm.push(pcm[0].clone()),
+        (2, 1) => {
+            let right = pcm.pop().unwrap_or_default();
+            pcm[0].iter_mut().zip(right).for_each(|(left, right)| *left = (*left + right) * 0.5);
+        }
+        _ => {}
+    }
+    pcm
+}
+
+/// Opens the sink when the first sample comes; only then it is known that there is sound.
+struct Output<'a> {
+    sink: Option<Sink<'a>>,
+    bitrate: u32,
+    tags: &'a Sender<Tag>,
+}
+
+impl<'a> Output<'a> {
+    /// The sink, which keeps the format that the first link asks for.
+    fn open(&mut self, source_rate: u32, source_channels: usize) -> Result<&mut Sink<'a>, Stop> {
+        match &mut self.sink {
+            Some(sink) => Ok(sink),
+            none => Ok(none.insert(Sink::new(source_rate, source_channels, self.bitrate, self.tags)?)),
+        }
+    }
+
+    fn finish(self, pictures_end: Time) -> Result<(), Stop> {
+        let time = self.sink.map_or(Ok(Time::ZERO), |sink| sink.finish(pictures_end))?;
+        Ok(self.tags.send(Tag::AudioEnd { time })?)
+    }
+}
+
+/// The encoder and its place on the output's timeline.
+struct Sink<'a> {
+    encoder: mp3::Encoder,
+    format: AudioFormat,
+    tags: &'a Sender<Tag>,
+    /// Samples a channel that were given to the encoder.
+    samples: i64,
+    /// MP3 frames that came of them.
+    frames: i64,
+    /// Samples to leave out, where a link begins before the one before it ended.
+    surplus: usize,
+}
+
+impl<'a> Sink<'a> {
+    fn new(
+        source_rate: u32,
+        source_channels: usize,
+        bitrate: u32,
+        tags: &'a Sender<Tag>,
+    ) -> Result<Self, Stop> {
+        let format = AudioFormat { sample_rate: flv_rate(source_rate), stereo: source_channels > 1 };
+        let config = mp3::Config::new(format.sample_rate, format.channels(), bitrate);
+        let encoder = mp3::Encoder::new(config)
+            .map_err(|problem| Stop::Output(OutputError::Sound { problem: problem.into() }))?;
+        let delay = Time::from_units(encoder.delay() as i64, format.sample_rate, 1);
+        tags.send(Tag::AudioStart { format, delay })?;
+        Ok(Self { encoder, format, tags, samples: 0, frames: 0, surplus: 0 })
+    }
+
+    /// Makes the next sample the one that is heard at `time`: by silence, or by leaving samples out.
+    fn seek(&mut self, time: Time) -> Result<(), Stop> {
+        let position = time.to_units(self.format.sample_rate, 1);
+        self.surplus = usize::try_from(self.samples - position).unwrap_or(0);
+        let second = i64::from(self.format.sample_rate);
+        let silence = vec![vec![0.0; second as usize]; self.format.channels()];
+        while self.samples < position {
+            let count = second.min(position - self.samples) as usize;
+            let silence: Vec<&[f32]> = silence.iter().map(|channel| &channel[..count]).collect();
+            self.encode(&silence)?;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, pcm: &Pcm) -> Result<(), Stop> {
+        let surplus = self.surplus.min(pcm.first().map_or(0, Vec::len));
+        self.surplus -= surplus;
+        let channels: Vec<&[f32]> = pcm.iter().map(|channel| &channel[surplus..]).collect();
+        self.encode(&channels)
+    }
+
+    fn encode(&mut self, pcm: &[&[f32]]) -> Result<(), Stop> {
+        let mut frames = Vec::new();
+        self.encoder.encode(pcm, &mut frames);
+        self.samples += pcm.first().map_or(0, |channel| channel.len() as i64);
+        self.send(frames)
+    }
+
+    fn send(&mut self, frames: Vec<Vec<u8>>) -> Result<(), Stop> {
+        for data in frames {
+            let start = self.frames * self.encoder.samples_per_frame() as i64;
+            let time = Time::from_units(start, self.format.sample_rate, 1);
+            self.tags.send(Tag::Audio(AudioTag { time, data }))?;
+            self.frames += 1;
+        }
+        Ok(())
+    }
+
+    /// Ends the sound, not before the pictures, and tells when.
+    fn finish(mut self, pictures_end: Time) -> Result<Time, Stop> {
+        self.seek(pictures_end)?;
+        let end = Time::from_units(self.samples, self.format.sample_rate, 1);
+        let mut frames = Vec::new();
+        self.encoder.finish(&mut frames);
+        self.send(frames)?;
+        Ok(end)
+    }
+}

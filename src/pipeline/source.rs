@@ -1,0 +1,449 @@
+//! The first stage: finds the streams to convert and puts every packet on the output's timeline.
+
+use std::error::Error;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
+
+use oggflv_theora as theora;
+
+use super::Stop;
+use super::sound::AudioInput;
+use super::video::VideoInput;
+use crate::error::InputError;
+use crate::ogg::{Codec, Demuxer, HeaderCollector, Headers, Packet};
+use crate::options::Options;
+use crate::time::Time;
+use crate::vorbis::{self, Timeline};
+
+/// A step of more than this from picture to picture is taken for an error of the granule positions.
+const LONGEST_PICTURE: Time = Time::from_seconds(60);
+/// Sound and pictures whose starts lie farther apart than this are taken to start together.
+const LARGEST_START_DIFFERENCE: Time = Time::from_seconds(600);
+/// Bytes of packets that may be held until the starts of both streams are known.
+const PREROLL_LIMIT: usize = 16 << 20;
+
+/// How many bytes of the input were read; shared with whoever wants to know.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Position(Arc<AtomicU64>);
+
+impl Position {
+    pub(super) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+struct Counted<R> {
+    inner: R,
+    position: Position,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.position.0.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+/// Reads all of `input` and sends packets to the decoders.
+pub(super) fn run<R: Read>(
+    input: R,
+    options: &Options,
+    position: &Position,
+    video: &SyncSender<VideoInput>,
+    audio: &SyncSender<AudioInput>,
+) -> Result<Vec<String>, Stop> {
+    let mut demuxer = Demuxer::new(Counted { inner: input, position: position.clone() });
+    let mut source = Source { video, audio, link: Link::new(0), base: Time::ZERO, video_end: Time::ZERO };
+    while let Some(packet) = demuxer.next_packet().map_err(|error| Stop::Input(error.into()))? {
+        let stream = packet.stream;
+        let (number, codec) = (demuxer.streams()[stream].link, demuxer.streams()[stream].codec);
+        if number != source.link.number {
+            source.finish_link()?;
+            source.link = Link::new(number);
+        }
+        let taken = match codec {
+            Codec::Theora if options.video => source.take_video(packet)?,
+            Codec::Vorbis if options.audio => source.take_audio(packet)?,
+            _ => false,
+        };
+        if !taken {
+            demuxer.ignore(stream);
+        }
+    }
+    source.finish_link()?;
+    let converted = |codec| match codec {
+        Codec::Theora => options.video,
+        Codec::Vorbis => options.audio,
+        _ => false,
+    };
+    if demuxer.pages() == 0 {
+        return Err(Stop::Input(InputError::NotOgg));
+    }
+    if !demuxer.streams().iter().any(|stream| converted(stream.codec)) {
+        let mut found: Vec<String> =
+            demuxer.streams().iter().map(|stream| stream.codec.to_string()).collect();
+        found.dedup();
+        let found = if found.is_empty() { "nothing".to_owned() } else { found.join(", ") };
+        return Err(Stop::Input(InputError::NoStreams { found }));
+    }
+    video.send(VideoInput::End { time: source.video_end })?;
+    audio.send(AudioInput::End { time: source.video_end })?;
+    Ok(warnings(&demuxer))
+}
+
+/// What of the input did not reach the decoders.
+fn warnings<R: Read>(demuxer: &Demuxer<Counted<R>>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for stream in demuxer.streams() {
+        if matches!(
+            stream.codec,
+            Codec::Opus | Codec::Speex | Codec::Flac | Codec::Dirac | Codec::Vp8 | Codec::Daala
+        ) {
+            warnings.push(format!("the {} stream was left out: it cannot be decoded", stream.codec));
+        }
+    }
+    warnings
+}
+
+/// The stage's state.
+struct Source<'a> {
+    video: &'a SyncSender<VideoInput>,
+    audio: &'a SyncSender<AudioInput>,
+    link: Link,
+    /// Where the current link of the chain begins on the output's timeline.
+    base: Time,
+    /// Where the pictures end on the output's timeline, so far.
+    video_end: Time,
+}
+
+impl Source<'_> {
+    /// Takes a packet of a Theora stream; tells whether the stream is wanted.
+    fn take_video(&mut self, packet: Packet) -> Result<bool, Stop> {
+        let track = match &mut self.link.video {
+            Some(track) => track,
+            none => none.insert(VideoTrack::new(packet.stream)?),
+        };
+        if track.stream != packet.stream {
+            return Ok(false);
+        }
+        if let Some(headers) = &mut track.headers {
+            if let Some(headers) =
+                headers.push(packet).map_err(|problem| headers_error(Codec::Theora, problem))?
+            {
+                track.start_decoder(&headers)?;
+                self.hand_over()?;
+            }
+        } else if !theora::is_header(&packet.data) {
+            if self.link.preroll.is_some() {
+                track.first.get_or_insert(track.index_of(&packet));
+                self.hold(packet)?;
+            } else {
+                self.send_video(packet)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes a packet of a Vorbis stream; tells whether the stream is wanted.
+    fn take_audio(&mut self, packet: Packet) -> Result<bool, Stop> {
+        let track = match &mut self.link.audio {
+            Some(track) => track,
+            none => none.insert(AudioTrack::new(packet.stream)?),
+        };
+        if track.stream != packet.stream {
+            return Ok(false);
+        }
+        if let Some(headers) = &mut track.headers {
+            if let Some(headers) =
+                headers.push(packet).map_err(|problem| headers_error(Codec::Vorbis, problem))?
+            {
+                track.start_decoder(&headers)?;
+                self.hand_over()?;
+            }
+        } else if self.link.preroll.is_some() {
+            track.find_start(&packet);
+            self.hold(packet)?;
+        } else {
+            self.send_audio(packet)?;
+        }
+        Ok(true)
+    }
+
+    /// Keeps a data packet until the starts of all streams are known.
+    fn hold(&mut self, packet: Packet) -> Result<(), Stop> {
+        let Some(preroll) = &mut self.link.preroll else { return Ok(()) };
+        self.link.preroll_bytes += packet.data.len();
+        preroll.push(packet);
+        let video_known = self.link.video.as_ref().is_none_or(|track| track.first.is_some());
+        let audio_known = self.link.audio.as_ref().is_none_or(|track| track.first.is_some());
+        if video_known && audio_known || self.link.preroll_bytes > PREROLL_LIMIT {
+            self.begin_link()?;
+        }
+        Ok(())
+    }
+
+    /// Fixes where the streams of the link lie on the output's timeline: the earlier one starts at the link's base.
+    fn begin_link(&mut self) -> Result<(), Stop> {
+        let Some(preroll) = self.link.preroll.take() else { return Ok(()) };
+        let video = self.link.video.as_ref().and_then(VideoTrack::start);
+        let audio = self.link.audio.as_ref().and_then(AudioTrack::start);
+        let (video, audio) = match (video, audio) {
+            (Some(video), Some(audio)) => {
+                let origin = video.min(audio);
+                let together = video.max(audio) - origin <= LARGEST_START_DIFFERENCE;
+                if together { (origin, origin) } else { (video, audio) }
+            }
+            (video, audio) => {
+                let origin = video.or(audio).unwrap_or_default();
+                (origin, origin)
+            }
+        };
+        if let Some(track) = &mut self.link.video {
+            track.offset = self.base - video;
+        }
+        if let Some(track) = &mut self.link.audio {
+            track.offset = self.base - audio;
+        }
+        self.hand_over()?;
+        for packet in preroll {
+            if self.link.video.as_ref().is_some_and(|track| track.stream == packet.stream) {
+                self.send_video(packet)?;
+            } else {
+                self.send_audio(packet)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the stages their decoders, once the link has begun and the headers are there.
+    fn hand_over(&mut self) -> Result<(), Stop> {
+        if self.link.preroll.is_some() {
+            return Ok(());
+        }
+        if let Some(decoder) = self.link.video.as_mut().and_then(|track| track.decoder.take()) {
+            self.video.send(VideoInput::Link(decoder))?;
+        }
+        if let Some(track) = &mut self.link.audio {
+            if let Some(decoder) = track.decoder.take() {
+                self.audio.send(AudioInput::Link { decoder, offset: track.offset })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn send_video(&mut self, packet: Packet) -> Result<(), Stop> {
+        let Some(track) = &mut self.link.video else { return Ok(()) };
+        let time = track.place(&packet);
+        Ok(self.video.send(VideoInput::Packet { data: packet.data, time })?)
+    }
+
+    fn send_audio(&mut self, packet: Packet) -> Result<(), Stop> {
+        let Some(track) = &mut self.link.audio else { return Ok(()) };
+        track.last = track.last.max(packet.page_granule_pos.unwrap_or(0));
+        Ok(self.audio.send(AudioInput::Packet(packet))?)
+    }
+
+    /// Sends what is still held; the next link begins where the longer stream of this one ends.
+    fn finish_link(&mut self) -> Result<(), Stop> {
+        self.begin_link()?;
+        let video_headers = self.link.video.as_ref().and_then(|track| track.headers.as_ref());
+        let audio_headers = self.link.audio.as_ref().and_then(|track| track.headers.as_ref());
+        for (codec, unfinished) in [(Codec::Theora, video_headers), (Codec::Vorbis, audio_headers)] {
+            if unfinished.is_some() {
+                return Err(Stop::Input(InputError::HeadersMissing { codec }));
+            }
+        }
+        if let Some(end) = self.link.video.as_ref().and_then(VideoTrack::end) {
+            self.video_end = end;
+            self.base = self.base.max(end);
+        }
+        if let Some(end) = self.link.audio.as_ref().and_then(AudioTrack::end) {
+            self.base = self.base.max(end);
+        }
+        Ok(())
+    }
+}
+
+fn headers_error(codec: Codec, problem: impl Into<Box<dyn Error + Send + Sync>>) -> Stop {
+    Stop::Input(InputError::Headers { codec, problem: problem.into() })
+}
+
+/// One link of the chain.
+struct Link {
+    number: u32,
+    video: Option<VideoTrack>,
+    audio: Option<AudioTrack>,
+    /// Data packets that wait until it is known when the streams start; `None` once it is.
+    preroll: Option<Vec<Packet>>,
+    preroll_bytes: usize,
+}
+
+impl Link {
+    fn new(number: u32) -> Self {
+        Self { number, video: None, audio: None, preroll: Some(Vec::new()), preroll_bytes: 0 }
+    }
+}
+
+/// The pictures of one link.
+struct VideoTrack {
+    stream: usize,
+    /// Collects the headers until they are complete.
+    headers: Option<HeaderCollector>,
+    /// There from the last header until the decode stage gets it.
+    decoder: Option<Box<theora::Decoder>>,
+    identification: Option<theora::Identification>,
+    /// Index of the first picture, once it is known.
+    first: Option<i64>,
+    /// Index of the picture after the last one, once there is one.
+    next: Option<i64>,
+    /// What is taken off the indices that granule positions tell.
+    surplus: i64,
+    /// What is added to a time in the stream to get one in the output.
+    offset: Time,
+}
+
+impl VideoTrack {
+    fn new(stream: usize) -> Result<Self, Stop> {
+        Ok(Self {
+            stream,
+            headers: Some(
+                HeaderCollector::new(Codec::Theora)
+                    .map_err(|problem| headers_error(Codec::Theora, problem))?,
+            ),
+            decoder: None,
+            identification: None,
+            first: None,
+            next: None,
+            surplus: 0,
+            offset: Time::ZERO,
+        })
+    }
+
+    fn start_decoder(&mut self, headers: &Headers) -> Result<(), Stop> {
+        let decoder = (|| {
+            let identification = theora::Identification::parse(&headers.identification)?;
+            let setup = theora::Setup::parse(&headers.setup)?;
+            self.identification = Some(identification.clone());
+            theora::Decoder::new(identification, setup, &theora::Limits::default())
+        })();
+        let decoder = decoder.map_err(|problem: theora::Error| {
+            headers_error(Codec::Theora, format!("Theora stream: {problem}"))
+        })?;
+        self.decoder = Some(Box::new(decoder));
+        self.headers = None;
+        Ok(())
+    }
+
+    /// The index of the packet's picture by the granule position of its page, else by counting.
+    fn index_of(&self, packet: &Packet) -> i64 {
+        let identification = self.identification.as_ref();
+        let last_on_page =
+            packet.page_granule_pos.and_then(|granule_pos| identification?.frame_index(granule_pos));
+        match last_on_page {
+            Some(index) => (index as i64).saturating_sub(packet.after_on_page.into()),
+            None => self.next.unwrap_or(0),
+        }
+    }
+
+    /// When the packet's picture appears in the output. Pictures follow one another: an index that goes back, or
+    /// that leaps, is not believed.
+    fn place(&mut self, packet: &Packet) -> Time {
+        let index = self.index_of(packet).saturating_sub(self.surplus);
+        let index = match self.next {
+            Some(next) if index < next => next,
+            Some(next) if self.time(index) - self.time(next) > LONGEST_PICTURE => {
+                self.surplus += index - next;
+                next
+            }
+            Some(_) => index,
+            None => index.max(0),
+        };
+        self.next = Some(index.saturating_add(1));
+        self.time(index) + self.offset
+    }
+
+    /// Start of picture `index` in the stream.
+    fn time(&self, index: i64) -> Time {
+        let Some(identification) = &self.identification else { return Time::ZERO };
+        let (numerator, denominator) = identification.frame_rate;
+        Time::from_units(index, numerator, denominator)
+    }
+
+    fn start(&self) -> Option<Time> {
+        self.first.map(|index| self.time(index.max(0)))
+    }
+
+    /// Where the last picture ends in the output.
+    fn end(&self) -> Option<Time> {
+        self.next.map(|next| self.time(next) + self.offset)
+    }
+}
+
+/// The sound of one link.
+struct AudioTrack {
+    stream: usize,
+    /// Collects the headers until they are complete.
+    headers: Option<HeaderCollector>,
+    /// There from the last header until the sound stage gets it.
+    decoder: Option<Box<vorbis::Decoder>>,
+    sample_rate: u32,
+    /// Finds out where the first sample lies.
+    timeline: Option<Timeline>,
+    /// Index of the first sample, once it is known.
+    first: Option<i64>,
+    /// The highest granule position.
+    last: i64,
+    /// What is added to a time in the stream to get one in the output.
+    offset: Time,
+}
+
+impl AudioTrack {
+    fn new(stream: usize) -> Result<Self, Stop> {
+        Ok(Self {
+            stream,
+            headers: Some(
+                HeaderCollector::new(Codec::Vorbis)
+                    .map_err(|problem| headers_error(Codec::Vorbis, problem))?,
+            ),
+            decoder: None,
+            sample_rate: 0,
+            timeline: None,
+            first: None,
+            last: 0,
+            offset: Time::ZERO,
+        })
+    }
+
+    fn start_decoder(&mut self, headers: &Headers) -> Result<(), Stop> {
+        let decoder = vorbis::Decoder::new(&headers.identification, &headers.comment, &headers.setup)
+            .map_err(|problem| headers_error(Codec::Vorbis, problem))?;
+        self.sample_rate = decoder.sample_rate();
+        self.timeline = Some(Timeline::new(decoder.sample_rate(), decoder.channels()));
+        self.decoder = Some(Box::new(decoder));
+        self.headers = None;
+        Ok(())
+    }
+
+    /// Decodes the packets up to the first granule position, only to learn where the sound starts.
+    fn find_start(&mut self, packet: &Packet) {
+        let (Some(decoder), Some(timeline)) = (&mut self.decoder, &mut self.timeline) else { return };
+        timeline.push(&decoder.decode(&packet.data).unwrap_or_default(), packet.into());
+        self.first = timeline.start();
+        if self.first.is_some() {
+            decoder.reset();
+            self.timeline = None;
+        }
+    }
+
+    fn start(&self) -> Option<Time> {
+        self.first.map(|first| Time::from_units(first, self.sample_rate, 1))
+    }
+
+    /// Where the sound ends in the output.
+    fn end(&self) -> Option<Time> {
+        (self.last > 0).then(|| Time::from_units(self.last, self.sample_rate, 1) + self.offset)
+    }
+}
