@@ -1,0 +1,136 @@
+//! The command: exit codes, messages, files.
+
+// A test that unwraps says "this must hold".
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/media/flash-click.ogv");
+
+fn oggflv(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().unwrap()
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_oggflv"));
+    command.args(arguments).current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    fs::read_dir(folder).unwrap().map(name).collect()
+}
+
+/// Asserts an exit code and that nothing but one line about it is printed.
+fn assert_fails(output: &Output, code: i32, message: &str) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    assert!(output.stdout.is_empty());
+    assert!(stderr.contains(message), "{stderr}");
+    assert!(code == 2 || stderr.lines().count() == 1, "{stderr}");
+}
+
+#[test]
+fn a_file_is_converted_quietly() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = oggflv(folder.path(), &[SAMPLE, "out.flv", "--size", "160x120"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
+    assert_eq!(names(folder.path()), ["out.flv"]);
+}
+
+#[test]
+fn the_output_is_named_after_the_input() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(SAMPLE, folder.path().join("film.ogv")).unwrap();
+    assert!(oggflv(folder.path(), &["film.ogv"]).status.success());
+    assert!(folder.path().join("film.flv").exists());
+}
+
+#[test]
+fn standard_input_and_any_number_of_threads_give_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(oggflv(folder.path(), &[SAMPLE, "file.flv", "--size", "200x150"]).status.success());
+    let expected = fs::read(folder.path().join("file.flv")).unwrap();
+    for threads in ["1", "3"] {
+        let mut piped = command(folder.path(), &["-", "pipe.flv", "-y", "--size", "200x150"]);
+        piped.env("RAYON_NUM_THREADS", threads).stdin(fs::File::open(SAMPLE).unwrap());
+        assert!(piped.status().unwrap().success());
+        assert!(fs::read(folder.path().join("pipe.flv")).unwrap() == expected, "{threads} threads");
+    }
+}
+
+#[test]
+fn wrong_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, message) in [
+        (&[][..], "<INPUT>"),
+        (&["-"], "name the output"),
+        (&["in.ogv", "-"], "the output has to be a file"),
+        (&["in.ogv", "--size", "800"], "800x600"),
+        (&["in.ogv", "--quality", "0"], "1 (best) to 31"),
+        (&["in.ogv", "--audio-bitrate", "128"], "8k to 320k"),
+        (&["in.ogv", "--no-audio", "--no-video"], "cannot be used with"),
+        (&["in.ogv", "--unknown"], "--unknown"),
+    ] {
+        assert_fails(&oggflv(folder.path(), arguments), 2, message);
+    }
+}
+
+#[test]
+fn failures_take_one_line_and_leave_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("text.ogv"), "no Ogg").unwrap();
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    for (input, message) in [
+        ("missing.ogv", "oggflv: missing.ogv: cannot be read"),
+        ("text.ogv", "oggflv: text.ogv: not an Ogg file"),
+        ("folder", "oggflv: folder: is a folder"),
+    ] {
+        assert_fails(&oggflv(folder.path(), &[input, "out.flv"]), 1, message);
+    }
+    let mut left = names(folder.path());
+    left.sort();
+    assert_eq!(left, ["folder", "text.ogv"]);
+}
+
+#[test]
+fn an_existing_output_needs_overwrite() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("out.flv");
+    fs::write(&target, "mine").unwrap();
+    assert_fails(&oggflv(folder.path(), &[SAMPLE, "out.flv"]), 1, "--overwrite");
+    assert_eq!(fs::read(&target).unwrap(), b"mine");
+    assert!(oggflv(folder.path(), &[SAMPLE, "out.flv", "--overwrite"]).status.success());
+    assert_eq!(fs::read(&target).unwrap()[..3], *b"FLV");
+}
+
+#[cfg(unix)]
+#[test]
+fn signals_stop_it_and_leave_nothing() {
+    use std::io::Write;
+    use std::time::{Duration, Instant};
+
+    for signal in ["INT", "TERM"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = command(folder.path(), &["-", "out.flv"]);
+        let mut child = child.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Standard input stays open, so that it waits for more.
+        child.stdin.as_mut().unwrap().write_all(&fs::read(SAMPLE).unwrap()[..80_000]).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while names(folder.path()).is_empty() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(names(folder.path()).len(), 1, "the temporary file");
+        let kill = format!("kill -{signal} {}", child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        let stdin = child.stdin.take();
+        let output = child.wait_with_output().unwrap();
+        drop(stdin);
+        assert_fails(&output, 130, "interrupted");
+        assert!(names(folder.path()).is_empty());
+    }
+}

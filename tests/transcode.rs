@@ -1,0 +1,478 @@
+//! The whole conversion, from an Ogg file to an FLV file: what is in it, when, and how good.
+
+// A test that unwraps says "this must hold".
+#![allow(clippy::unwrap_used)]
+
+#[path = "common/flv_file.rs"]
+mod flv_file;
+#[path = "common/ogg_pages.rs"]
+mod ogg_pages;
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use flv_file::{AUDIO, FlvFile, VIDEO};
+use ogg_pages::{BOS, EOS, page};
+use oggflv::flv::Value;
+use oggflv::ogg::{Codec, Demuxer};
+use oggflv::{Error, InputError, Options, OutputError, Report, convert_file};
+use oggflv_common::{Frame, FrameView, PixelFormat};
+use oggflv_mp3 as mp3;
+use oggflv_sorenson as sorenson;
+use oggflv_theora as theora;
+use symphonia::core::codecs::audio::well_known::CODEC_ID_MP3;
+use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
+use symphonia::core::packet::PacketRef;
+use symphonia::core::units::{Duration, Timestamp};
+use symphonia::default::codecs::MpaDecoder;
+
+/// 120 pictures of 320x240 at 30000/1001 Hz, stereo at 48 kHz; a white picture and a click together at pictures 30,
+/// 60 and 90. See media/README.md.
+const FLASH_CLICK: &[u8] = include_bytes!("media/flash-click.ogv");
+const FLASHES: [usize; 3] = [30, 60, 90];
+const FLASH_CLICK_FRAMES: i64 = 120;
+
+fn convert(ogg: &[u8], options: &Options) -> Result<(Vec<u8>, Report), Error> {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in.ogv"), folder.path().join("out.flv"));
+    fs::write(&input, ogg).unwrap();
+    let report = convert_file(&input, &output, false, options, &mut |_| ControlFlow::Continue(()))?;
+    let file = fs::read(&output).unwrap();
+    assert_eq!(file.len() as u64, report.bytes);
+    Ok((file, report))
+}
+
+fn flv(ogg: &[u8], options: &Options) -> FlvFile {
+    FlvFile::parse(&convert(ogg, options).unwrap().0)
+}
+
+/// Milliseconds of picture `n` of the sample.
+fn picture_time(n: i64, delay: f64) -> u32 {
+    ((n * 1001) as f64 / 30.0 + delay).round() as u32
+}
+
+/// By how many milliseconds MP3 decoders delay the sound.
+fn sound_delay() -> f64 {
+    let config = mp3::Config { sample_rate: 44_100, channels: 2, bitrate: 128_000 };
+    mp3::Encoder::new(config).unwrap().delay() as f64 / 44.1
+}
+
+/// Decodes all pictures with the reference decoder: time and picture.
+fn pictures(flv: &FlvFile) -> Vec<(u32, Frame)> {
+    let mut decoder = sorenson::decoder::Decoder::new();
+    let decode = |tag: &&flv_file::Tag| {
+        decoder.decode(&tag.body[1..]).unwrap();
+        (tag.timestamp, copy(&decoder.picture()))
+    };
+    flv.of_kind(VIDEO).iter().map(decode).collect()
+}
+
+fn copy(view: &FrameView<'_>) -> Frame {
+    let mut frame = Frame::new(view.format, view.planes[0].width, view.planes[0].height);
+    for (plane, view) in frame.planes.iter_mut().zip(&view.planes) {
+        plane.data_mut().copy_from_slice(&view.rows().flatten().copied().collect::<Vec<_>>());
+    }
+    frame
+}
+
+/// Decodes all sound: one vector a channel, the first sample at the time of the first audio tag.
+fn sound(flv: &FlvFile) -> Vec<Vec<f32>> {
+    let parameters = AudioCodecParameters::new().for_codec(CODEC_ID_MP3).clone();
+    let mut decoder =
+        MpaDecoder::try_new(&parameters, &AudioDecoderOptions::default().gapless(false)).unwrap();
+    let mut channels: Vec<Vec<f32>> = Vec::new();
+    for tag in flv.of_kind(AUDIO) {
+        let packet = PacketRef::new(0, Timestamp::new(0), Duration::new(1152), &tag.body[1..]);
+        let mut planes: Vec<Vec<f32>> = Vec::new();
+        decoder.decode_ref(&packet).unwrap().copy_to_vecs_planar(&mut planes);
+        channels.resize(planes.len(), Vec::new());
+        channels.iter_mut().zip(planes).for_each(|(channel, plane)| channel.extend(plane));
+    }
+    channels
+}
+
+/// Milliseconds at which clicks begin.
+fn clicks(flv: &FlvFile) -> Vec<f64> {
+    let start = f64::from(flv.times(AUDIO)[0]);
+    let sound = sound(flv);
+    let mut clicks: Vec<f64> = Vec::new();
+    for (i, sample) in sound[0].iter().enumerate() {
+        let time = start + i as f64 / 44.1;
+        if sample.abs() > 0.15 && clicks.last().is_none_or(|last| time - last > 200.0) {
+            clicks.push(time);
+        }
+    }
+    clicks
+}
+
+/// Milliseconds at which white pictures appear.
+fn flashes(flv: &FlvFile) -> Vec<f64> {
+    let mean = |frame: &Frame| {
+        let data = frame.planes[0].data();
+        data.iter().map(|&value| u64::from(value)).sum::<u64>() / data.len() as u64
+    };
+    pictures(flv).iter().filter(|(_, frame)| mean(frame) > 200).map(|&(time, _)| f64::from(time)).collect()
+}
+
+/// The packets of a stream of the sample: headers first.
+struct Stream {
+    packets: Vec<Vec<u8>>,
+    /// Granule position of each packet, -1 where the page tells another's.
+    granule_positions: Vec<i64>,
+}
+
+fn stream(codec: Codec) -> Stream {
+    let mut demuxer = Demuxer::new(FLASH_CLICK);
+    let mut stream = Stream { packets: Vec::new(), granule_positions: Vec::new() };
+    while let Some(packet) = demuxer.next_packet().unwrap() {
+        if demuxer.streams()[packet.stream].codec == codec {
+            let is_last = packet.after_on_page == 0;
+            stream.granule_positions.push(packet.page_granule_pos.filter(|_| is_last).unwrap_or(-1));
+            stream.packets.push(packet.data);
+        }
+    }
+    stream
+}
+
+impl Stream {
+    /// The stream in pages that end where they ended in the sample, granule positions moved by `shift`.
+    fn pages(&self, serial: u32, shift: i64) -> Vec<Vec<u8>> {
+        let mut pages = vec![page(serial, 0, BOS, 0, &[&self.packets[0]])];
+        pages.push(page(serial, 1, 0, 0, &[&self.packets[1], &self.packets[2]]));
+        let mut waiting: Vec<&[u8]> = Vec::new();
+        for (i, (packet, &granule_pos)) in
+            self.packets.iter().zip(&self.granule_positions).enumerate().skip(3)
+        {
+            waiting.push(packet);
+            if granule_pos >= 0 {
+                let flags = if i + 1 == self.packets.len() { EOS } else { 0 };
+                pages.push(page(serial, pages.len() as u32, flags, granule_pos + shift, &waiting));
+                waiting.clear();
+            }
+        }
+        assert!(waiting.is_empty(), "the last page ends with a packet");
+        pages
+    }
+}
+
+/// Multiplexes streams: BOS pages first, then the others in turn.
+fn multiplex(streams: &[Vec<Vec<u8>>]) -> Vec<u8> {
+    let mut file = Vec::new();
+    let longest = streams.iter().map(Vec::len).max().unwrap_or(0);
+    for i in 0..longest {
+        for stream in streams {
+            // In proportion, so that the streams run side by side.
+            let from = if i == 0 { 0 } else { 1 + (i - 1) * (stream.len() - 1) / (longest - 1) };
+            let to = 1 + i * (stream.len() - 1) / (longest - 1);
+            file.extend(stream[from..to].concat());
+        }
+    }
+    file
+}
+
+/// A video of the sample's first picture, followed by packets that repeat it; `changes` holds what comes at which
+/// index instead.
+fn standing_video(frames: usize, changes: &[(usize, Vec<u8>)]) -> Vec<u8> {
+    let sample = stream(Codec::Theora);
+    let mut pages = vec![page(7, 0, BOS, 0, &[&sample.packets[0]])];
+    pages.push(page(7, 1, 0, 0, &[&sample.packets[1], &sample.packets[2]]));
+    let shift = theora::Identification::parse(&sample.packets[0]).unwrap().keyframe_granule_shift;
+    assert!(1 << shift > 47, "the sample's key frames are 48 apart");
+    let packets: Vec<&[u8]> = (0..frames)
+        .map(|n| match changes.iter().find(|(at, _)| *at == n) {
+            Some((_, packet)) => packet,
+            None if n == 0 => &sample.packets[3][..],
+            None => &[],
+        })
+        .collect();
+    for (i, packets_of_page) in packets.chunks(40).enumerate() {
+        // Counted from 1, as if every page ended with a key frame: only the sum tells the time.
+        let granule_pos = ((i * 40 + packets_of_page.len()) as i64) << shift;
+        let flags = if (i + 1) * 40 >= frames { EOS } else { 0 };
+        pages.push(page(7, pages.len() as u32, flags, granule_pos, packets_of_page));
+    }
+    pages.concat()
+}
+
+#[test]
+fn pictures_and_sound_arrive_whole_and_in_time() {
+    let (file, report) = convert(FLASH_CLICK, &Options::default()).unwrap();
+    let flv = FlvFile::parse(&file);
+    assert_eq!(flv.flags, 5);
+    assert!(report.warnings.is_empty(), "{:?}", report.warnings);
+    // All tags are there, each at its time.
+    let delay = sound_delay();
+    assert!(delay > 0.0);
+    let expected: Vec<u32> = (0..FLASH_CLICK_FRAMES).map(|n| picture_time(n, delay)).collect();
+    assert_eq!(flv.times(VIDEO), expected);
+    let expected = |n: usize| (n as f64 * 1152.0 / 44.1).round() as u32;
+    let times = flv.times(AUDIO);
+    assert_eq!(times, (0..times.len()).map(expected).collect::<Vec<_>>());
+    // The sound lasts as long as the pictures and no longer than decoders need.
+    let end = f64::from(*times.last().unwrap());
+    assert!((4004.0..4004.0 + delay + 2.0 * 26.2).contains(&(end + 26.2)), "{end}");
+    assert_eq!(flv.tags[0].timestamp, 0);
+
+    for name in ["hasMetadata", "hasVideo", "hasAudio", "hasKeyframes", "stereo"] {
+        assert_eq!(*flv.property(name), Value::Boolean(true), "{name}");
+    }
+    let facts = [
+        ("duration", 4.004),
+        ("width", 320.0),
+        ("height", 240.0),
+        ("videocodecid", 2.0),
+        ("audiocodecid", 2.0),
+        ("audiosamplerate", 44_100.0),
+        ("audiosamplesize", 16.0),
+        ("filesize", file.len() as f64),
+    ];
+    for (name, value) in facts {
+        assert_eq!(flv.number(name), value, "{name}");
+    }
+    // As flvmeta defines it: all tags over all time, the last frame's included.
+    let span = f64::from(flv.tags.last().unwrap().timestamp + times[1]) / 1000.0;
+    assert_eq!(flv.number("framerate"), FLASH_CLICK_FRAMES as f64 / span);
+}
+
+#[test]
+fn the_index_names_every_key_frame() {
+    let sample = stream(Codec::Theora);
+    let inter = &sample.packets[4];
+    let changes: Vec<_> = [100, 400, 800, 999].map(|n| (n, inter.clone())).into();
+    let flv = flv(&standing_video(1000, &changes), &Options::default());
+    let key_frames = flv.tags.iter().filter(|tag| tag.is_key_frame());
+    let index: Vec<_> = key_frames.map(|tag| (f64::from(tag.timestamp) / 1000.0, tag.offset)).collect();
+    assert_eq!(flv.key_frames(), index);
+    // A picture that comes 10 s or more after the last key frame is one.
+    let expected = [0, 400, 800].map(|n| f64::from(picture_time(n, 0.0)) / 1000.0);
+    assert_eq!(index.iter().map(|&(time, _)| time).collect::<Vec<_>>(), expected);
+    let (time, offset) = *index.last().unwrap();
+    assert_eq!(
+        (flv.number("lastkeyframetimestamp"), flv.number("lastkeyframelocation")),
+        (time, offset as f64)
+    );
+}
+
+#[test]
+fn a_flash_is_seen_when_its_click_is_heard() {
+    let flv = flv(FLASH_CLICK, &Options::default());
+    let (flashes, clicks) = (flashes(&flv), clicks(&flv));
+    assert_eq!((flashes.len(), clicks.len()), (FLASHES.len(), FLASHES.len()), "{flashes:?} {clicks:?}");
+    for (flash, click) in flashes.iter().zip(&clicks) {
+        assert!((flash - click).abs() < 5.0, "flash at {flash} ms, click at {click} ms");
+    }
+}
+
+#[test]
+fn pictures_look_like_the_source() {
+    let source = stream(Codec::Theora);
+    let identification = theora::Identification::parse(&source.packets[0]).unwrap();
+    let setup = theora::Setup::parse(&source.packets[2]).unwrap();
+    let mut decoder = theora::Decoder::new(identification, setup, &theora::Limits::default()).unwrap();
+    let options = Options { quality: "3".parse().unwrap(), ..Options::default() };
+    let flv = flv(FLASH_CLICK, &options);
+    let mut squares = [0_u64; 3];
+    let mut samples = [0_u64; 3];
+    for (packet, (_, picture)) in source.packets[3..].iter().zip(pictures(&flv)) {
+        decoder.decode(packet).unwrap();
+        let original = copy(&decoder.picture());
+        for pli in 0..3 {
+            let pairs = original.planes[pli].data().iter().zip(picture.planes[pli].data());
+            squares[pli] += pairs.map(|(&a, &b)| u64::from(a.abs_diff(b)).pow(2)).sum::<u64>();
+            samples[pli] += picture.planes[pli].data().len() as u64;
+        }
+    }
+    let psnr = |pli: usize| 10.0 * (255.0 * 255.0 * samples[pli] as f64 / squares[pli] as f64).log10();
+    assert!(psnr(0) > 38.0 && psnr(1) > 38.0 && psnr(2) > 38.0, "{} {} {}", psnr(0), psnr(1), psnr(2));
+}
+
+#[test]
+fn pictures_are_scaled() {
+    let options = Options { size: Some("101x77".parse().unwrap()), ..Options::default() };
+    let flv = flv(FLASH_CLICK, &options);
+    assert_eq!((flv.number("width"), flv.number("height")), (101.0, 77.0));
+    let (_, first) = &pictures(&flv)[0];
+    assert_eq!((first.format(), first.width(), first.height()), (PixelFormat::Yuv420, 101, 77));
+    // The ball is where it was: right of the middle, which is darker.
+    let row = first.planes[0].view().row(38);
+    assert!(row[80] > 170 && row[50] < 150, "{row:?}");
+}
+
+#[test]
+fn one_stream_alone() {
+    let silent = flv(FLASH_CLICK, &Options { audio: false, ..Options::default() });
+    assert_eq!((silent.flags, silent.of_kind(AUDIO).len()), (1, 0));
+    let expected: Vec<u32> = (0..FLASH_CLICK_FRAMES).map(|n| picture_time(n, 0.0)).collect();
+    assert_eq!(silent.times(VIDEO), expected);
+    assert_eq!(silent.number("duration"), 4.004);
+
+    let blind = flv(FLASH_CLICK, &Options { video: false, ..Options::default() });
+    assert_eq!((blind.flags, blind.of_kind(VIDEO).len()), (4, 0));
+    let clicks = clicks(&blind);
+    for (click, n) in clicks.iter().zip(FLASHES) {
+        assert!((click - sound_delay() - f64::from(picture_time(n as i64, 0.0))).abs() < 5.0, "{clicks:?}");
+    }
+    assert_eq!(clicks.len(), FLASHES.len());
+
+    // The same where the other stream is not there at all.
+    let video = multiplex(&[stream(Codec::Theora).pages(1, 0)]);
+    assert_eq!(flv(&video, &Options::default()).times(VIDEO), expected);
+    let audio = multiplex(&[stream(Codec::Vorbis).pages(2, 0)]);
+    assert_eq!(flv(&audio, &Options::default()).times(AUDIO), blind.times(AUDIO));
+}
+
+#[test]
+fn a_common_start_offset_disappears_and_a_difference_stays() {
+    let (video, audio) = (stream(Codec::Theora), stream(Codec::Vorbis));
+    let shift = theora::Identification::parse(&video.packets[0]).unwrap().keyframe_granule_shift;
+    let plain = multiplex(&[video.pages(1, 0), audio.pages(2, 0)]);
+    let plain = convert(&plain, &Options::default()).unwrap().0;
+    // 30,000 pictures take 1001 s.
+    let offset = multiplex(&[video.pages(1, 30_000 << shift), audio.pages(2, 1001 * 48_000)]);
+    assert!(
+        convert(&offset, &Options::default()).unwrap().0 == plain,
+        "an offset of both streams changes the file"
+    );
+
+    // 30 pictures take 1001 ms.
+    for (late_video, late_audio) in [(30, 0), (0, 1001 * 48)] {
+        let file = multiplex(&[video.pages(1, late_video << shift), audio.pages(2, late_audio)]);
+        let flv = flv(&file, &Options::default());
+        let expected = if late_video > 0 { 1001.0 } else { -1001.0 };
+        for (flash, click) in flashes(&flv).iter().zip(clicks(&flv)) {
+            assert!((flash - click - expected).abs() < 5.0, "flash at {flash} ms, click at {click} ms");
+        }
+        assert_eq!(flv.number("duration"), 5.005);
+        // Either way both streams have something to play from the start to the end.
+        assert_eq!(flv.tags[0].timestamp, 0);
+        let (video, audio) = (flv.times(VIDEO), flv.times(AUDIO));
+        assert!(video.last().unwrap().abs_diff(*audio.last().unwrap()) < 1000, "{video:?}");
+        assert!(audio.windows(2).all(|pair| pair[1] - pair[0] < 1000), "sound pauses");
+    }
+}
+
+#[test]
+fn a_standing_picture_costs_one_tag_a_second() {
+    let flv = flv(&standing_video(100, &[]), &Options::default());
+    // At most a second apart, each where the source repeats the picture.
+    assert_eq!(flv.times(VIDEO), [0, 29, 58, 87, 99].map(|n| picture_time(n, 0.0)));
+    assert_eq!(flv.number("duration"), (100_f64 * 1001.0 / 30.0).round() / 1000.0);
+    let tags = flv.of_kind(VIDEO);
+    assert!(tags[0].is_key_frame());
+    // A picture of 20 x 15 skipped macroblocks, a bit each, and its header.
+    assert!(tags[1..].iter().all(|tag| tag.body.len() < 60 && !tag.is_key_frame()));
+    let pictures = pictures(&flv);
+    assert!(pictures.iter().all(|(_, picture)| *picture == pictures[0].1));
+}
+
+#[test]
+fn a_single_picture_is_a_film() {
+    let flv = flv(&standing_video(1, &[]), &Options::default());
+    assert_eq!(flv.times(VIDEO), [0, 17]);
+    assert_eq!(flv.number("duration"), 0.033);
+}
+
+#[test]
+fn forty_four_minutes_do_not_drift() {
+    const FRAMES: usize = 79_121;
+    let sample = stream(Codec::Theora);
+    let inter = sample.packets[4].clone();
+    let changes = [(40_000, inter.clone()), (FRAMES - 1, inter)];
+    let flv = flv(&standing_video(FRAMES, &changes), &Options::default());
+    let times = flv.times(VIDEO);
+    assert!(times.contains(&picture_time(40_000, 0.0)));
+    assert_eq!(*times.last().unwrap(), picture_time(FRAMES as i64 - 1, 0.0));
+    assert_eq!(flv.number("duration"), 2640.004);
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] <= 1000));
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let first = convert(FLASH_CLICK, &Options::default()).unwrap().0;
+    assert!(first == convert(FLASH_CLICK, &Options::default()).unwrap().0);
+}
+
+#[test]
+fn a_chain_becomes_one_film() {
+    let link = multiplex(&[stream(Codec::Theora).pages(1, 0), stream(Codec::Vorbis).pages(2, 0)]);
+    let flv = flv(&[&link[..], &link].concat(), &Options::default());
+    assert_eq!(flv.number("duration"), 8.008);
+    let (flashes, clicks) = (flashes(&flv), clicks(&flv));
+    assert_eq!(
+        (flashes.len(), clicks.len()),
+        (2 * FLASHES.len(), 2 * FLASHES.len()),
+        "{flashes:?} {clicks:?}"
+    );
+    for (flash, click) in flashes.iter().zip(&clicks) {
+        assert!((flash - click).abs() < 5.0, "flash at {flash} ms, click at {click} ms");
+    }
+}
+
+#[test]
+fn errors_name_the_file_and_the_cause() {
+    let problem = |ogg: &[u8]| match convert(ogg, &Options::default()) {
+        Err(Error::Input { name, problem }) => {
+            assert!(name.ends_with("in.ogv"));
+            problem
+        }
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(problem(b""), InputError::NotOgg));
+    assert!(matches!(problem(&[b'x'; 100_000]), InputError::NotOgg));
+    let speex = page(1, 0, BOS, 0, &[b"Speex   1.2"]);
+    assert!(matches!(problem(&speex), InputError::NoStreams { found } if found == "Speex"));
+    let video = stream(Codec::Theora);
+    let headers = &video.pages(1, 0)[..2];
+    assert!(matches!(problem(&headers.concat()), InputError::Empty));
+    assert!(matches!(problem(&headers[0]), InputError::HeadersMissing { codec: Codec::Theora }));
+    let mut broken = video.packets[0].clone();
+    broken[10..14].fill(0); // FMBW and FMBH
+    let broken = page(1, 0, BOS, 0, &[&broken]);
+    let broken = [&broken[..], &headers[1]].concat();
+    assert!(matches!(problem(&broken), InputError::Headers { .. }));
+}
+
+#[test]
+fn a_picture_that_cannot_be_decoded_is_replaced_by_the_one_before() {
+    let mut video = stream(Codec::Theora);
+    // A key frame whose reserved bits are set.
+    video.packets[20] = vec![0x3F, 0xFF, 0xFF];
+    let (file, report) = convert(&multiplex(&[video.pages(1, 0)]), &Options::default()).unwrap();
+    assert_eq!(report.warnings.len(), 1, "{:?}", report.warnings);
+    assert_eq!(FlvFile::parse(&file).of_kind(VIDEO).len(), FLASH_CLICK_FRAMES as usize - 1);
+}
+
+#[test]
+fn an_observer_can_stop_and_nothing_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in.ogv"), folder.path().join("out.flv"));
+    fs::write(&input, standing_video(200_000, &[])).unwrap();
+    let result = convert_file(&input, &output, false, &Options::default(), &mut |_| ControlFlow::Break(()));
+    assert!(matches!(result, Err(Error::Interrupted)), "{result:?}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn targets_that_must_not_be_written_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in.ogv");
+    fs::write(&input, FLASH_CLICK).unwrap();
+    let refused = |output: &Path, overwrite: bool| match convert_file(
+        &input,
+        output,
+        overwrite,
+        &Options::default(),
+        &mut |_| ControlFlow::Continue(()),
+    ) {
+        Err(Error::Output { problem, .. }) => problem,
+        other => panic!("{other:?}"),
+    };
+    let existing = folder.path().join("out.flv");
+    fs::write(&existing, "mine").unwrap();
+    assert!(matches!(refused(&existing, false), OutputError::Exists));
+    assert_eq!(fs::read(&existing).unwrap(), b"mine");
+    assert!(matches!(refused(folder.path(), true), OutputError::Folder));
+    assert!(matches!(refused(&input, true), OutputError::IsInput));
+    assert!(matches!(refused(&folder.path().join("missing/out.flv"), true), OutputError::Io(_)));
+}
