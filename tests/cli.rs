@@ -51,15 +51,16 @@ fn the_output_is_named_after_the_input() {
 }
 
 #[test]
-fn standard_input_and_any_number_of_threads_give_the_same_bytes() {
+fn pipes_threads_and_vector_instructions_change_no_byte() {
     let folder = tempfile::tempdir().unwrap();
     assert!(oggflv(folder.path(), &[SAMPLE, "file.flv", "--size", "200x150"]).status.success());
     let expected = fs::read(folder.path().join("file.flv")).unwrap();
-    for threads in ["1", "3"] {
+    for (threads, level) in [("1", "scalar"), ("3", "sse2"), ("2", "avx2"), ("2", "neon")] {
         let mut piped = command(folder.path(), &["-", "pipe.flv", "-y", "--size", "200x150"]);
-        piped.env("RAYON_NUM_THREADS", threads).stdin(fs::File::open(SAMPLE).unwrap());
+        piped.env("RAYON_NUM_THREADS", threads).env("OGGFLV_SIMD", level);
+        piped.stdin(fs::File::open(SAMPLE).unwrap());
         assert!(piped.status().unwrap().success());
-        assert!(fs::read(folder.path().join("pipe.flv")).unwrap() == expected, "{threads} threads");
+        assert!(fs::read(folder.path().join("pipe.flv")).unwrap() == expected, "{threads} threads, {level}");
     }
 }
 
