@@ -18,7 +18,8 @@ fn transcode(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let mut go_on = |_| ControlFlow::Continue(());
-                black_box(convert_file(input, &output, true, &options, &mut go_on)).expect("the sample converts")
+                black_box(convert_file(input, &output, true, &options, &mut go_on))
+                    .expect("the sample converts")
             });
         });
     }

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, InputError, OutputError};
 use crate::options::Options;
@@ -42,8 +42,8 @@ pub fn convert_file(
         }
         Box::new(File::open(input).map_err(input_error)?)
     };
-    check_target(input, output, overwrite).map_err(output_error)?;
-    let target = Output::create(output, overwrite).map_err(|problem| output_error(problem.into()))?;
+    let target = resolve_target(input, output, overwrite).map_err(output_error)?;
+    let target = Output::create(&target, overwrite).map_err(|problem| output_error(problem.into()))?;
     let (target, head, report) = pipeline::run(source, target, options, &names, observe)?;
     target.complete(&head).map_err(|problem| match problem.kind() {
         io::ErrorKind::AlreadyExists => output_error(OutputError::Exists),
@@ -52,16 +52,22 @@ pub fn convert_file(
     Ok(report)
 }
 
-/// Refuses a target that must not be written to, before any work is done.
-fn check_target(input: &Path, output: &Path, overwrite: bool) -> Result<(), OutputError> {
-    let Ok(metadata) = fs::metadata(output) else { return Ok(()) };
+/// Finds out where the output belongs, which for a symbolic link is where it leads, and refuses a target that must not
+/// be written to, before any work is done.
+fn resolve_target(input: &Path, output: &Path, overwrite: bool) -> Result<PathBuf, OutputError> {
+    if output.symlink_metadata().is_err() {
+        return Ok(output.to_owned());
+    }
+    let target = output.canonicalize().map_err(|_| OutputError::NotAFile)?;
+    let metadata = fs::metadata(&target)?;
     if metadata.is_dir() {
         return Err(OutputError::Folder);
     }
-    if let (Ok(input), Ok(output)) = (input.canonicalize(), output.canonicalize()) {
-        if input == output {
-            return Err(OutputError::IsInput);
-        }
+    if !metadata.is_file() {
+        return Err(OutputError::NotAFile);
     }
-    if overwrite { Ok(()) } else { Err(OutputError::Exists) }
+    if input.canonicalize().is_ok_and(|input| input == target) {
+        return Err(OutputError::IsInput);
+    }
+    if overwrite { Ok(target) } else { Err(OutputError::Exists) }
 }

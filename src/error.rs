@@ -28,6 +28,9 @@ pub enum Error {
     /// The caller asked to stop.
     #[error("interrupted")]
     Interrupted,
+    /// The system gives no thread.
+    #[error("no thread can be started: {0}")]
+    Threads(io::Error),
     /// A defect of this library.
     #[error("the {0} stage failed unexpectedly; this is a defect, please report it with the input")]
     Stage(&'static str),
@@ -72,6 +75,12 @@ pub enum InputError {
     /// It runs longer than the timestamps of FLV can tell.
     #[error("it is longer than 24 days, more than FLV timestamps can tell")]
     TooLong,
+    /// Its sound pauses for longer than anybody would want to fill with silence.
+    #[error("its sound pauses for more than {hours} hours; --no-audio converts the rest")]
+    TooSilent {
+        /// The limit in hours.
+        hours: u32,
+    },
     /// The streams lie so far apart that too much would have to be held in memory.
     #[error(
         "its sound and pictures lie too far apart in the file: more than {limit} MiB would have to be held"
@@ -95,6 +104,9 @@ pub enum OutputError {
     /// It is a folder.
     #[error("is a folder")]
     Folder,
+    /// It is a device, a pipe, or a symbolic link that leads nowhere.
+    #[error("is not an ordinary file")]
+    NotAFile,
     /// It is the input.
     #[error("is the input itself")]
     IsInput,

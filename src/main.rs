@@ -4,6 +4,7 @@
 
 mod cli;
 
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 use oggflv::{Error, Progress, Report, convert_file};
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// Exit code of a run that SIGINT or SIGTERM ended: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -19,9 +21,10 @@ const INTERRUPTED: u8 = 130;
 fn main() -> ExitCode {
     let job = cli::parse();
     let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    if let Err(error) = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)) {
-        eprintln!("oggflv: warning: an interruption will leave a temporary file: {error}");
+    for signal in [SIGINT, SIGTERM] {
+        if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&interrupted)) {
+            say(&format!("oggflv: warning: an interruption will leave a temporary file: {error}"));
+        }
     }
     let display = Display::new(&job);
     let result = convert_file(&job.input, &job.output, job.overwrite, &job.options, &mut |progress| {
@@ -32,16 +35,21 @@ fn main() -> ExitCode {
     match result {
         Ok(report) => {
             for warning in &report.warnings {
-                eprintln!("oggflv: {}: warning: {warning}", job.input.display());
+                say(&format!("oggflv: {}: warning: {warning}", job.input.display()));
             }
             display.summarise(&job, &report);
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("oggflv: {error}");
+            say(&format!("oggflv: {error}"));
             if matches!(error, Error::Interrupted) { ExitCode::from(INTERRUPTED) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// Prints a line on standard error. Where nobody can read it there is nobody to tell.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// A line of progress, if standard error is a terminal.
@@ -60,7 +68,6 @@ impl Display {
             None => "{spinner} {msg}",
         };
         bar.set_style(ProgressStyle::with_template(template).expect("the template is correct"));
-        bar.enable_steady_tick(Duration::from_millis(200));
         Self { bar }
     }
 
@@ -89,7 +96,7 @@ impl Display {
         let taken =
             if elapsed.as_secs() > 0 { HumanDuration(elapsed).to_string() } else { "a moment".to_owned() };
         let (speed, bytes) = (self.speed(duration), HumanBytes(report.bytes));
-        eprintln!("{}: {}, {bytes}, in {taken} ({speed})", job.output.display(), clock(duration));
+        say(&format!("{}: {}, {bytes}, in {taken} ({speed})", job.output.display(), clock(duration)));
     }
 }
 

@@ -25,7 +25,10 @@ impl Default for Options {
     }
 }
 
-/// A picture size, 1x1 to 65535x65535.
+/// Pixels of a picture at most.
+const MAX_PIXELS: u32 = 16 << 20;
+
+/// A picture size, 1x1 up to 16 Mi pixels, no side longer than 65535.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
     /// Width in samples.
@@ -44,7 +47,11 @@ impl FromStr for Size {
         let side = |text: &str| {
             text.parse().map_err(|_| format!("'{text}' is not a number of pixels from 1 to 65535"))
         };
-        Ok(Self { width: side(width)?, height: side(height)? })
+        let (width, height): (NonZeroU16, NonZeroU16) = (side(width)?, side(height)?);
+        if u32::from(width.get()) * u32::from(height.get()) > MAX_PIXELS {
+            return Err(format!("a picture has at most {MAX_PIXELS} pixels"));
+        }
+        Ok(Self { width, height })
     }
 }
 
@@ -97,7 +104,7 @@ mod tests {
     fn sizes() {
         let size = "800x600".parse::<Size>().unwrap();
         assert_eq!((size.width.get(), size.height.get()), (800, 600));
-        for wrong in ["", "800", "x", "0x600", "800x65536", "-1x5", "8 00x600", "800x600x2"] {
+        for wrong in ["", "800", "x", "0x600", "800x65536", "-1x5", "8 00x600", "800x600x2", "65535x65535"] {
             assert!(wrong.parse::<Size>().is_err(), "{wrong}");
         }
     }

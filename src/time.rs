@@ -14,6 +14,8 @@ pub struct Time(i64);
 impl Time {
     /// The start.
     pub const ZERO: Self = Self(0);
+    /// Later than everything.
+    pub const MAX: Self = Self(i64::MAX);
     /// One second.
     pub const SECOND: Self = Self(PER_SECOND as i64);
     /// The farthest that the 31 bits of a timestamp in milliseconds reach, about 24.8 days.
@@ -23,6 +25,12 @@ impl Time {
     #[must_use]
     pub const fn from_seconds(seconds: i32) -> Self {
         Self(seconds as i64 * PER_SECOND as i64)
+    }
+
+    /// Whole milliseconds.
+    #[must_use]
+    pub const fn from_milliseconds(milliseconds: i32) -> Self {
+        Self(milliseconds as i64 * 1_000_000)
     }
 
     /// What `count` units take of which there are `numerator` in `denominator` seconds, such as frames at 30000/1001

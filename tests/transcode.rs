@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use flv_file::{AUDIO, FlvFile, VIDEO};
-use ogg_pages::{BOS, EOS, page};
+use ogg_pages::{BOS, EOS, page, seal};
 use oggflv::flv::Value;
 use oggflv::ogg::{Codec, Demuxer};
 use oggflv::{Error, InputError, Options, OutputError, Report, convert_file};
@@ -138,6 +138,11 @@ fn stream(codec: Codec) -> Stream {
 impl Stream {
     /// The stream in pages that end where they ended in the sample, granule positions moved by `shift`.
     fn pages(&self, serial: u32, shift: i64) -> Vec<Vec<u8>> {
+        self.pages_moved(serial, |granule_pos| granule_pos + shift)
+    }
+
+    /// The stream in pages that end where they ended in the sample, with other granule positions.
+    fn pages_moved(&self, serial: u32, moved: impl Fn(i64) -> i64) -> Vec<Vec<u8>> {
         let mut pages = vec![page(serial, 0, BOS, 0, &[&self.packets[0]])];
         pages.push(page(serial, 1, 0, 0, &[&self.packets[1], &self.packets[2]]));
         let mut waiting: Vec<&[u8]> = Vec::new();
@@ -147,7 +152,7 @@ impl Stream {
             waiting.push(packet);
             if granule_pos >= 0 {
                 let flags = if i + 1 == self.packets.len() { EOS } else { 0 };
-                pages.push(page(serial, pages.len() as u32, flags, granule_pos + shift, &waiting));
+                pages.push(page(serial, pages.len() as u32, flags, moved(granule_pos), &waiting));
                 waiting.clear();
             }
         }
@@ -353,6 +358,74 @@ fn a_common_start_offset_disappears_and_a_difference_stays() {
 }
 
 #[test]
+fn a_hole_in_both_streams_stays_a_hole() {
+    let (video, audio) = (stream(Codec::Theora), stream(Codec::Vorbis));
+    let identification = theora::Identification::parse(&video.packets[0]).unwrap();
+    let shift = identification.keyframe_granule_shift;
+    // 600 pictures take 20.02 s, 3000 take 100.1 s. Both streams begin a page at 2 s, just before the second flash.
+    for pictures in [600, 3000] {
+        let late = |at| identification.frame_index(at).unwrap() >= FLASHES[1] as u64;
+        let moved_video = video.pages_moved(1, |at| if late(at) { at + (pictures << shift) } else { at });
+        let samples = pictures * 1001 * 48_000 / 30_000;
+        let moved_audio = audio.pages_moved(2, |at| if at > 96_000 { at + samples } else { at });
+        let flv = flv(&multiplex(&[moved_video, moved_audio]), &Options::default());
+        let (flashes, clicks) = (flashes(&flv), clicks(&flv));
+        assert_eq!((flashes.len(), clicks.len()), (3, 3), "{flashes:?} {clicks:?}");
+        for (flash, click) in flashes.iter().zip(&clicks) {
+            assert!((flash - click).abs() < 5.0, "flash at {flash} ms, click at {click} ms");
+        }
+        let hole = flashes[1] - flashes[0];
+        assert!((hole - (pictures + 30) as f64 * 1001.0 / 30.0).abs() < 2.0, "{hole}");
+        assert!(flv.times(VIDEO).windows(2).all(|pair| pair[1] - pair[0] <= 1000));
+    }
+}
+
+#[test]
+fn a_stream_that_ends_early_leaves_the_other_alone() {
+    let cut = |mut pages: Vec<Vec<u8>>, count: usize| {
+        pages.truncate(count);
+        let last = pages.last_mut().unwrap();
+        last[5] |= EOS;
+        seal(last);
+        pages
+    };
+    let (video, audio) = (stream(Codec::Theora).pages(1, 0), stream(Codec::Vorbis).pages(2, 0));
+    let silent = flv(&multiplex(&[video.clone(), cut(audio.clone(), 4)]), &Options::default());
+    assert_eq!(silent.of_kind(VIDEO).len(), FLASH_CLICK_FRAMES as usize);
+    assert!(clicks(&silent).len() < FLASHES.len());
+    assert!(silent.times(AUDIO).last().unwrap() + 200 > *silent.times(VIDEO).last().unwrap());
+
+    let standing = flv(&multiplex(&[cut(video, 4), audio]), &Options::default());
+    assert_eq!(clicks(&standing).len(), FLASHES.len());
+    assert_eq!(standing.number("duration"), 4.004);
+    let times = standing.times(VIDEO);
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] <= 1000), "{times:?}");
+    assert!(times.last().unwrap() + 1000 > *standing.times(AUDIO).last().unwrap(), "{times:?}");
+}
+
+#[test]
+fn granule_positions_beyond_belief_are_not_believed() {
+    let (video, audio) = (stream(Codec::Theora), stream(Codec::Vorbis));
+    let plain = flv(&multiplex(&[video.pages(1, 0), audio.pages(2, 0)]), &Options::default());
+    let identification = theora::Identification::parse(&video.packets[0]).unwrap();
+    let late = |at| identification.frame_index(at).unwrap() >= 90;
+    // All of them; those at the end; those of one stream.
+    let all = multiplex(&[video.pages(1, 1 << 61), audio.pages(2, 1 << 59)]);
+    let last = multiplex(&[
+        video.pages_moved(1, |at| if late(at) { at + (1 << 61) } else { at }),
+        audio.pages_moved(2, |at| if at > 150_000 { at + (1 << 59) } else { at }),
+    ]);
+    let one = multiplex(&[video.pages(1, 0), audio.pages(2, 1 << 59)]);
+    for file in [all, last, one] {
+        let flv = flv(&file, &Options::default());
+        assert_eq!(flv.times(VIDEO), plain.times(VIDEO));
+        // The end of the stream is where a granule position says so; without one it is the end of a block.
+        assert!((flv.number("duration") - 4.004).abs() < 0.05);
+        assert!(flv.times(AUDIO).len().abs_diff(plain.times(AUDIO).len()) < 5);
+    }
+}
+
+#[test]
 fn a_standing_picture_costs_one_tag_a_second() {
     let flv = flv(&standing_video(100, &[]), &Options::default());
     // At most a second apart, each where the source repeats the picture.
@@ -475,4 +548,20 @@ fn targets_that_must_not_be_written_are_refused() {
     assert!(matches!(refused(folder.path(), true), OutputError::Folder));
     assert!(matches!(refused(&input, true), OutputError::IsInput));
     assert!(matches!(refused(&folder.path().join("missing/out.flv"), true), OutputError::Io(_)));
+    assert!(matches!(refused(Path::new("/dev/null"), true), OutputError::NotAFile));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_symbolic_link_leads_to_the_target() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("in.ogv"), FLASH_CLICK).unwrap();
+    fs::write(path("target.flv"), "old").unwrap();
+    std::os::unix::fs::symlink("target.flv", path("link.flv")).unwrap();
+    let options = Options { video: false, ..Options::default() };
+    convert_file(&path("in.ogv"), &path("link.flv"), true, &options, &mut |_| ControlFlow::Continue(()))
+        .unwrap();
+    assert!(path("link.flv").symlink_metadata().unwrap().is_symlink());
+    assert_eq!(fs::read(path("target.flv")).unwrap()[..3], *b"FLV");
 }

@@ -6,6 +6,8 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use oggflv_sorenson::Packet;
+
 use super::source::Position;
 use super::{Progress, Report, Stop};
 use crate::error::InputError;
@@ -23,53 +25,44 @@ const CLOCK_MILLISECONDS: u32 = 1000;
 pub(super) enum Tag {
     /// There is video, and what it looks like.
     VideoStart(VideoFormat),
-    Video(VideoTag),
+    /// An encoded picture and when it appears.
+    Video { time: Time, picture: Packet },
+    /// No picture comes before `time`.
+    VideoIdle { time: Time },
     /// The video ends at `time`; `standing` is a picture that repeats the last one, if there was one.
-    VideoEnd {
-        standing: Option<Vec<u8>>,
-        time: Time,
-    },
+    VideoEnd { standing: Option<Vec<u8>>, time: Time },
     /// There is audio, what it sounds like, and by how much decoders delay it.
-    AudioStart {
-        format: AudioFormat,
-        delay: Time,
-    },
-    Audio(AudioTag),
+    AudioStart { format: AudioFormat, delay: Time },
+    /// An MP3 frame and when a decoder is to be given it.
+    Audio { time: Time, frame: Vec<u8> },
+    /// No sound comes before `time`.
+    AudioIdle { time: Time },
     /// The audio ends at `time`.
-    AudioEnd {
-        time: Time,
-    },
-}
-
-/// An encoded picture and when it appears.
-pub(super) struct VideoTag {
-    pub time: Time,
-    pub key: bool,
-    pub data: Vec<u8>,
-}
-
-/// An MP3 frame and when a decoder is to be given it.
-pub(super) struct AudioTag {
-    pub time: Time,
-    pub data: Vec<u8>,
+    AudioEnd { time: Time },
 }
 
 /// Tags of one kind that wait for their turn.
 struct Queue<T> {
-    tags: VecDeque<T>,
+    tags: VecDeque<(Time, T)>,
+    /// No tag that comes is earlier than this.
+    until: Time,
     ended: bool,
 }
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self { tags: VecDeque::new(), ended: false }
+        Self { tags: VecDeque::new(), until: Time::ZERO, ended: false }
     }
 }
 
 impl<T> Queue<T> {
-    /// Whether its next tag, or that there is none, is known.
-    fn is_ready(&self) -> bool {
-        self.ended || !self.tags.is_empty()
+    /// The earliest time at which a tag of this kind may be due.
+    fn bound(&self) -> Time {
+        match self.tags.front() {
+            Some(&(time, _)) => time,
+            None if self.ended => Time::MAX,
+            None => self.until,
+        }
     }
 }
 
@@ -104,8 +97,8 @@ struct Interleaver<W: Write> {
     /// Taken by the muxer as soon as it is known which streams there are.
     body: Option<W>,
     muxer: Option<Muxer<W>>,
-    video: Queue<VideoTag>,
-    audio: Queue<AudioTag>,
+    video: Queue<Packet>,
+    audio: Queue<Vec<u8>>,
     video_format: Option<VideoFormat>,
     audio_format: Option<AudioFormat>,
     /// By how much pictures are held back, so that they meet the sound that decoders delay.
@@ -142,10 +135,11 @@ impl<W: Write> Interleaver<W> {
     fn take(&mut self, tag: Tag) -> Result<(), Stop> {
         match tag {
             Tag::VideoStart(format) => self.video_format = Some(format),
-            Tag::Video(tag) => {
-                self.held_bytes += tag.data.len();
-                self.video.tags.push_back(tag);
+            Tag::Video { time, picture } => {
+                self.held_bytes += picture.data.len();
+                self.video.tags.push_back((time, picture));
             }
+            Tag::VideoIdle { time } => self.video.until = time,
             Tag::VideoEnd { standing, time } => {
                 self.standing = standing;
                 self.video.ended = true;
@@ -155,61 +149,70 @@ impl<W: Write> Interleaver<W> {
                 self.audio_format = Some(format);
                 self.delay = delay;
             }
-            Tag::Audio(tag) => {
-                self.held_bytes += tag.data.len();
-                self.audio.tags.push_back(tag);
+            Tag::Audio { time, frame } => {
+                self.held_bytes += frame.len();
+                self.audio.tags.push_back((time, frame));
             }
+            Tag::AudioIdle { time } => self.audio.until = time,
             Tag::AudioEnd { time } => {
                 self.audio.ended = true;
                 self.end = self.end.max(time);
             }
         }
+        let video_known = self.video.ended || self.video_format.is_some();
+        let audio_known = self.audio.ended || self.audio_format.is_some();
+        while video_known && audio_known && self.write_next()? {}
         if self.held_bytes > HELD_LIMIT_MIB << 20 {
             return Err(Stop::Input(InputError::Interleaving { limit: HELD_LIMIT_MIB }));
-        }
-        while self.video.is_ready() && self.audio.is_ready() && !self.is_complete() {
-            self.write_next()?;
         }
         Ok(())
     }
 
-    /// Writes the earliest tag; both queues are ready and at least one holds a tag.
-    fn write_next(&mut self) -> Result<(), Stop> {
-        let muxer = match &mut self.muxer {
-            Some(muxer) => muxer,
-            None => {
-                let body = self.body.take().expect("the body waits for the muxer");
-                self.muxer.insert(Muxer::new(body, self.video_format, self.audio_format))
-            }
-        };
-        let video_time = self.video.tags.front().map(|tag| tag.time + self.delay);
-        let audio_time = self.audio.tags.front().map(|tag| tag.time);
-        match (video_time, audio_time) {
-            (Some(time), other) if other.is_none_or(|audio| time <= audio) => {
-                let tag = self.video.tags.pop_front().expect("the front is there");
-                let timestamp = timestamp(time)?;
-                muxer.write_video(timestamp, tag.key, &tag.data)?;
-                self.last_video = Some(timestamp);
-                self.held_bytes -= tag.data.len();
-                self.time = time;
-            }
-            (video, Some(time)) => {
-                let timestamp = timestamp(time)?;
-                // Sound goes on under the last picture.
-                if let (None, Some(standing), Some(last)) = (video, &self.standing, &mut self.last_video) {
-                    if timestamp >= *last + CLOCK_MILLISECONDS {
-                        *last += CLOCK_MILLISECONDS;
-                        return Ok(muxer.write_video(*last, false, standing)?);
-                    }
-                }
-                let tag = self.audio.tags.pop_front().expect("the front is there");
-                muxer.write_audio(timestamp, &tag.data)?;
-                self.held_bytes -= tag.data.len();
-                self.time = time;
-            }
-            (_, None) => unreachable!("one of the queues holds a tag"),
+    /// Writes the earliest tag, if it is there; false if it is still to come, or if there is none any more. Of a
+    /// picture and sound at the same time the picture comes first.
+    fn write_next(&mut self) -> Result<bool, Stop> {
+        let (video, audio) = (self.video.bound() + self.delay, self.audio.bound());
+        if video.milliseconds() <= audio.milliseconds() { self.write_picture() } else { self.write_sound() }
+    }
+
+    fn write_picture(&mut self) -> Result<bool, Stop> {
+        let Some((time, picture)) = self.video.tags.pop_front() else { return Ok(false) };
+        self.time = time + self.delay;
+        self.held_bytes -= picture.data.len();
+        let timestamp = timestamp(self.time)?;
+        self.last_video = Some(timestamp);
+        self.muxer().write_video(timestamp, picture.key, &picture.data)?;
+        Ok(true)
+    }
+
+    fn write_sound(&mut self) -> Result<bool, Stop> {
+        let Some((time, frame)) = self.audio.tags.pop_front() else { return Ok(false) };
+        self.time = time;
+        self.held_bytes -= frame.len();
+        let timestamp = timestamp(time)?;
+        self.keep_clock(timestamp)?;
+        self.muxer().write_audio(timestamp, &frame)?;
+        Ok(true)
+    }
+
+    /// Shows the last picture again, once a second, while sound goes on under it.
+    fn keep_clock(&mut self, timestamp: u32) -> Result<(), Stop> {
+        let (Some(standing), Some(mut last)) = (self.standing.take(), self.last_video) else { return Ok(()) };
+        while self.video.tags.is_empty() && timestamp >= last + CLOCK_MILLISECONDS {
+            last += CLOCK_MILLISECONDS;
+            self.last_video = Some(last);
+            self.muxer().write_video(last, false, &standing)?;
         }
+        self.standing = Some(standing);
         Ok(())
+    }
+
+    /// The muxer, made when it is known which streams there are.
+    fn muxer(&mut self) -> &mut Muxer<W> {
+        self.muxer.get_or_insert_with(|| {
+            let body = self.body.take().expect("the body waits for the muxer");
+            Muxer::new(body, self.video_format, self.audio_format)
+        })
     }
 
     fn finish(self) -> Result<(W, Vec<u8>, Report), Stop> {
@@ -232,4 +235,85 @@ fn timestamp(time: Time) -> Result<u32, Stop> {
         return Err(Stop::Input(InputError::TooLong));
     }
     Ok(time.milliseconds().max(0) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VIDEO: VideoFormat = VideoFormat { width: 16, height: 16 };
+    const AUDIO: AudioFormat = AudioFormat { sample_rate: 44_100, stereo: true };
+
+    fn at(milliseconds: i32) -> Time {
+        Time::from_milliseconds(milliseconds)
+    }
+
+    fn video(milliseconds: i32) -> Tag {
+        Tag::Video { time: at(milliseconds), picture: Packet { key: milliseconds == 0, data: vec![0; 10] } }
+    }
+
+    fn audio(milliseconds: i32) -> Tag {
+        Tag::Audio { time: at(milliseconds), frame: vec![0; 10] }
+    }
+
+    /// Type and timestamp of the tags that were written after each tag that was taken.
+    fn written(tags: Vec<Tag>) -> Vec<Vec<(u8, u8)>> {
+        let mut interleaver = Interleaver::new(Vec::new());
+        let mut seen = 0;
+        let mut steps = Vec::new();
+        for tag in tags {
+            interleaver.take(tag).ok().unwrap();
+            let body = interleaver.muxer.as_ref().map_or(0, |muxer| muxer.body_bytes()) as usize;
+            steps.push((seen, body));
+            seen = body;
+        }
+        let body = interleaver.muxer.unwrap().finish(0).unwrap().0;
+        // A tag of this test takes 11 + 1 + 10 + 4 bytes.
+        let tags =
+            |(from, to): (usize, usize)| body[from..to].chunks(26).map(|tag| (tag[0], tag[6])).collect();
+        steps.into_iter().map(tags).collect()
+    }
+
+    #[test]
+    fn the_earliest_goes_first_and_a_picture_before_sound() {
+        let steps = written(vec![
+            Tag::VideoStart(VIDEO),
+            video(0),
+            Tag::AudioStart { format: AUDIO, delay: at(24) },
+            audio(0),
+            audio(24),
+            audio(50),
+            video(30),
+        ]);
+        // Held until both kinds are known, and then until nothing earlier can come.
+        let expected: [&[(u8, u8)]; 7] = [&[], &[], &[], &[(8, 0)], &[(9, 24)], &[], &[(8, 24), (8, 50)]];
+        assert_eq!(steps, expected);
+    }
+
+    #[test]
+    fn an_idle_stream_holds_nothing_back() {
+        let steps = written(vec![
+            Tag::AudioStart { format: AUDIO, delay: Time::ZERO },
+            Tag::VideoStart(VIDEO),
+            audio(0),
+            audio(40),
+            Tag::VideoIdle { time: at(40) },
+            Tag::VideoIdle { time: at(41) },
+            Tag::AudioIdle { time: at(90) },
+            video(80),
+            Tag::AudioEnd { time: at(90) },
+            video(100),
+        ]);
+        let expected: [&[(u8, u8)]; 10] =
+            [&[], &[], &[], &[], &[(8, 0)], &[(8, 40)], &[], &[(9, 80)], &[], &[(9, 100)]];
+        assert_eq!(steps, expected);
+    }
+
+    #[test]
+    fn too_much_to_hold_is_an_error() {
+        let mut interleaver = Interleaver::new(Vec::new());
+        interleaver.take(Tag::VideoStart(VIDEO)).ok().unwrap();
+        interleaver.held_bytes = HELD_LIMIT_MIB << 20;
+        assert!(matches!(interleaver.take(video(0)), Err(Stop::Input(InputError::Interleaving { .. }))));
+    }
 }

@@ -103,14 +103,15 @@ pub(crate) fn run<R: Read + Send + 'static, W: Write>(
     let demux_position = position.clone();
     let demux = spawn("demux", move || {
         source::run(input, &source_options, &demux_position, &video_packets, &audio_packets)
-    });
+    })?;
     let size = options.size;
-    let decode = spawn("decode", move || video::decode(&decoder_input, &pictures, &free_pictures, size));
+    let decode = spawn("decode", move || video::decode(&decoder_input, &pictures, &free_pictures, size))?;
     let quality = options.quality;
     let video_tags = tags.clone();
-    let encode = spawn("encode", move || video::encode(&encoder_input, &used_pictures, &video_tags, quality));
+    let encode =
+        spawn("encode", move || video::encode(&encoder_input, &used_pictures, &video_tags, quality))?;
     let bitrate = options.audio_bitrate;
-    let sound = spawn("sound", move || sound::run(&sound_input, &tags, bitrate));
+    let sound = spawn("sound", move || sound::run(&sound_input, &tags, bitrate))?;
 
     let muxed = interleave::run(&interleaver_input, body, &position, observe);
     let name = |stop| match stop {
@@ -151,8 +152,11 @@ pub(crate) fn run<R: Read + Send + 'static, W: Write>(
 }
 
 /// Starts a stage on a thread that bears its name.
-fn spawn<T: Send + 'static>(name: &'static str, stage: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
-    Builder::new().name(name.to_owned()).spawn(stage).expect("the system has threads to give")
+fn spawn<T: Send + 'static>(
+    name: &'static str,
+    stage: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, Error> {
+    Builder::new().name(name.to_owned()).spawn(stage).map_err(Error::Threads)
 }
 
 impl From<io::Error> for Stop {

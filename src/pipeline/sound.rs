@@ -5,13 +5,18 @@ use std::sync::mpsc::{Receiver, Sender};
 use oggflv_mp3 as mp3;
 
 use super::Stop;
-use super::interleave::{AudioTag, Tag};
-use crate::error::OutputError;
+use super::interleave::Tag;
+use crate::error::{InputError, OutputError};
 use crate::flv::AudioFormat;
 use crate::ogg::Packet;
 use crate::resample::{self, Downmix, Resampler, flv_rate};
 use crate::time::Time;
 use crate::vorbis::{self, Pcm, Placement, Timeline};
+
+/// How much silence may stand for what is missing.
+const SILENCE_LIMIT_HOURS: u32 = 6;
+/// Samples of silence that are encoded at a time.
+const SILENCE_SAMPLES: usize = 1 << 14;
 
 /// What the sound stage takes.
 pub(super) enum AudioInput {
@@ -20,6 +25,10 @@ pub(super) enum AudioInput {
     Link { decoder: Box<vorbis::Decoder>, offset: Time },
     /// A Vorbis audio packet.
     Packet(Packet),
+    /// The packets that follow are heard much later than the ones before.
+    Leap,
+    /// Nothing comes before `time`: there is silence.
+    Idle { time: Time },
     /// All is sent; pictures are shown until `time`.
     End { time: Time },
 }
@@ -48,8 +57,8 @@ pub(super) fn run(
     for input in packets {
         match input {
             AudioInput::Link { decoder, offset } => {
-                if let Some(link) = link.replace(Link::new(decoder, offset)) {
-                    link.finish(&mut output)?;
+                if let Some(mut link) = link.replace(Link::new(decoder, offset)) {
+                    link.flush(&mut output)?;
                 }
             }
             AudioInput::Packet(packet) => {
@@ -57,9 +66,20 @@ pub(super) fn run(
                     damaged += u64::from(!link.decode(&packet, &mut output)?);
                 }
             }
+            AudioInput::Leap => {
+                if let Some(link) = &mut link {
+                    link.flush(&mut output)?;
+                }
+            }
+            AudioInput::Idle { time } => {
+                if let Some(link) = &mut link {
+                    link.flush(&mut output)?;
+                }
+                output.idle(time)?;
+            }
             AudioInput::End { time } => {
-                if let Some(link) = link {
-                    link.finish(&mut output)?;
+                if let Some(mut link) = link {
+                    link.flush(&mut output)?;
                 }
                 output.finish(time)?;
                 let warning = format!("{damaged} damaged packets of sound were replaced by silence");
@@ -118,16 +138,25 @@ impl Link {
             }
         };
         let pcm = with_channels(downmix.apply(pcm), sink.format.channels());
-        sink.push(&resampler.push(&pcm))
+        // A second at a time: low rates become many samples.
+        for start in (0..pcm[0].len()).step_by(source_rate as usize) {
+            let end = pcm[0].len().min(start + source_rate as usize);
+            let piece: Pcm = pcm.iter().map(|channel| channel[start..end].to_vec()).collect();
+            sink.push(&resampler.push(&piece))?;
+        }
+        Ok(())
     }
 
-    fn finish(mut self, output: &mut Output<'_>) -> Result<(), Stop> {
+    /// Puts out what is held back. What comes then finds its place anew.
+    fn flush(&mut self, output: &mut Output<'_>) -> Result<(), Stop> {
         let rest = self.timeline.finish();
         let start = self.timeline.start();
         self.convert(rest, start, output)?;
-        if let (Some((_, mut resampler)), Some(sink)) = (self.conversion, &mut output.sink) {
+        if let (Some((_, mut resampler)), Some(sink)) = (self.conversion.take(), &mut output.sink) {
             sink.push(&resampler.finish())?;
         }
+        self.timeline = Timeline::new(self.decoder.sample_rate(), self.decoder.channels());
+        self.decoder.reset();
         Ok(())
     }
 }
@@ -161,6 +190,14 @@ impl<'a> Output<'a> {
         }
     }
 
+    /// Puts silence out until `time`.
+    fn idle(&mut self, time: Time) -> Result<(), Stop> {
+        if let Some(sink) = &mut self.sink {
+            sink.pause(time)?;
+        }
+        Ok(self.tags.send(Tag::AudioIdle { time })?)
+    }
+
     fn finish(self, pictures_end: Time) -> Result<(), Stop> {
         let time = self.sink.map_or(Ok(Time::ZERO), |sink| sink.finish(pictures_end))?;
         Ok(self.tags.send(Tag::AudioEnd { time })?)
@@ -176,6 +213,8 @@ struct Sink<'a> {
     samples: i64,
     /// MP3 frames that came of them.
     frames: i64,
+    /// Samples of them that stand for what is missing.
+    silence: i64,
     /// Samples to leave out, where a link begins before the one before it ended.
     surplus: usize,
 }
@@ -193,21 +232,35 @@ impl<'a> Sink<'a> {
             .map_err(|problem| Stop::Output(OutputError::Sound { problem: problem.into() }))?;
         let delay = Time::from_units(encoder.delay() as i64, format.sample_rate, 1);
         tags.send(Tag::AudioStart { format, delay })?;
-        Ok(Self { encoder, format, tags, samples: 0, frames: 0, surplus: 0 })
+        Ok(Self { encoder, format, tags, samples: 0, silence: 0, frames: 0, surplus: 0 })
     }
 
     /// Makes the next sample the one that is heard at `time`: by silence, or by leaving samples out.
     fn seek(&mut self, time: Time) -> Result<(), Stop> {
-        let position = time.to_units(self.format.sample_rate, 1);
-        self.surplus = usize::try_from(self.samples - position).unwrap_or(0);
-        let second = i64::from(self.format.sample_rate);
-        let silence = vec![vec![0.0; second as usize]; self.format.channels()];
-        while self.samples < position {
-            let count = second.min(position - self.samples) as usize;
+        self.pause(time)?;
+        self.surplus = usize::try_from(self.samples - time.to_units(self.format.sample_rate, 1)).unwrap_or(0);
+        Ok(())
+    }
+
+    /// Puts silence out until `time`.
+    fn pause(&mut self, time: Time) -> Result<(), Stop> {
+        if time > Time::FLV_LIMIT {
+            return Err(Stop::Input(InputError::TooLong));
+        }
+        let silence = vec![vec![0.0; SILENCE_SAMPLES]; self.format.channels()];
+        loop {
+            let missing = (time.to_units(self.format.sample_rate, 1) - self.samples).max(0);
+            let count = SILENCE_SAMPLES.min(missing as usize);
+            if count == 0 {
+                return Ok(());
+            }
+            self.silence += count as i64;
+            if self.silence > i64::from(SILENCE_LIMIT_HOURS * 3600) * i64::from(self.format.sample_rate) {
+                return Err(Stop::Input(InputError::TooSilent { hours: SILENCE_LIMIT_HOURS }));
+            }
             let silence: Vec<&[f32]> = silence.iter().map(|channel| &channel[..count]).collect();
             self.encode(&silence)?;
         }
-        Ok(())
     }
 
     fn push(&mut self, pcm: &Pcm) -> Result<(), Stop> {
@@ -225,10 +278,10 @@ impl<'a> Sink<'a> {
     }
 
     fn send(&mut self, frames: Vec<Vec<u8>>) -> Result<(), Stop> {
-        for data in frames {
+        for frame in frames {
             let start = self.frames * self.encoder.samples_per_frame() as i64;
             let time = Time::from_units(start, self.format.sample_rate, 1);
-            self.tags.send(Tag::Audio(AudioTag { time, data }))?;
+            self.tags.send(Tag::Audio { time, frame })?;
             self.frames += 1;
         }
         Ok(())
@@ -236,7 +289,7 @@ impl<'a> Sink<'a> {
 
     /// Ends the sound, not before the pictures, and tells when.
     fn finish(mut self, pictures_end: Time) -> Result<Time, Stop> {
-        self.seek(pictures_end)?;
+        self.pause(pictures_end)?;
         let end = Time::from_units(self.samples, self.format.sample_rate, 1);
         let mut frames = Vec::new();
         self.encoder.finish(&mut frames);

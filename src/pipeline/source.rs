@@ -17,10 +17,18 @@ use crate::options::Options;
 use crate::time::Time;
 use crate::vorbis::{self, Timeline};
 
-/// A step of more than this from picture to picture is taken for an error of the granule positions.
+/// A leap of more than this, of pictures or of sound, is taken for an error of the granule positions.
+const LONGEST_LEAP: Time = Time::from_seconds(3600);
+/// The last picture stands no longer than this, whatever the frame rate.
 const LONGEST_PICTURE: Time = Time::from_seconds(60);
 /// Sound and pictures whose starts lie farther apart than this are taken to start together.
 const LARGEST_START_DIFFERENCE: Time = Time::from_seconds(600);
+/// A step of more than this from page to page of sound is a leap: the sound begins anew behind it.
+const LONGEST_PAGE: Time = Time::from_seconds(60);
+/// A first picture later than this is taken for an error of the granule positions: ten years.
+const LATEST_START: Time = Time::from_seconds(10 * 365 * 86_400);
+/// How often a stage whose stream pauses is told how far the other one has come.
+const IDLE_INTERVAL: Time = Time::from_milliseconds(500);
 /// Bytes of packets that may be held until the starts of both streams are known.
 const PREROLL_LIMIT: usize = 16 << 20;
 
@@ -56,7 +64,14 @@ pub(super) fn run<R: Read>(
     audio: &SyncSender<AudioInput>,
 ) -> Result<Vec<String>, Stop> {
     let mut demuxer = Demuxer::new(Counted { inner: input, position: position.clone() });
-    let mut source = Source { video, audio, link: Link::new(0), base: Time::ZERO, video_end: Time::ZERO };
+    let mut source = Source {
+        video: Edge::new(video),
+        audio: Edge::new(audio),
+        link: Link::new(0),
+        base: Time::ZERO,
+        video_end: Time::ZERO,
+        left_out: Vec::new(),
+    };
     while let Some(packet) = demuxer.next_packet().map_err(|error| Stop::Input(error.into()))? {
         let stream = packet.stream;
         let (number, codec) = (demuxer.streams()[stream].link, demuxer.streams()[stream].codec);
@@ -89,9 +104,12 @@ pub(super) fn run<R: Read>(
         let found = if found.is_empty() { "nothing".to_owned() } else { found.join(", ") };
         return Err(Stop::Input(InputError::NoStreams { found }));
     }
-    video.send(VideoInput::End { time: source.video_end })?;
-    audio.send(AudioInput::End { time: source.video_end })?;
-    Ok(warnings(&demuxer))
+    let end = source.video_end;
+    source.video.end(VideoInput::End { time: end })?;
+    source.audio.end(AudioInput::End { time: end })?;
+    let mut warnings = warnings(&demuxer);
+    warnings.extend(source.left_out);
+    Ok(warnings)
 }
 
 /// What of the input did not reach the decoders.
@@ -108,20 +126,57 @@ fn warnings<R: Read>(demuxer: &Demuxer<Counted<R>>) -> Vec<String> {
     warnings
 }
 
+/// The way to a decoder.
+struct Edge<'a, T> {
+    /// Gone once the end was sent.
+    sender: Option<&'a SyncSender<T>>,
+    /// Up to when the stage knows that nothing comes.
+    idle_until: Time,
+}
+
+impl<'a, T> Edge<'a, T> {
+    fn new(sender: &'a SyncSender<T>) -> Self {
+        Self { sender: Some(sender), idle_until: Time::ZERO }
+    }
+
+    fn send(&self, message: T) -> Result<(), Stop> {
+        self.sender.map_or(Ok(()), |sender| Ok(sender.send(message)?))
+    }
+
+    /// Sends the last message, unless it was sent before.
+    fn end(&mut self, message: T) -> Result<(), Stop> {
+        self.sender.take().map_or(Ok(()), |sender| Ok(sender.send(message)?))
+    }
+
+    /// Whether it is time to tell the stage that nothing comes before `time`.
+    fn is_idle(&mut self, time: Time) -> bool {
+        let due = self.sender.is_some() && time - self.idle_until >= IDLE_INTERVAL;
+        if due {
+            self.idle_until = time;
+        }
+        due
+    }
+}
+
 /// The stage's state.
 struct Source<'a> {
-    video: &'a SyncSender<VideoInput>,
-    audio: &'a SyncSender<AudioInput>,
+    video: Edge<'a, VideoInput>,
+    audio: Edge<'a, AudioInput>,
     link: Link,
     /// Where the current link of the chain begins on the output's timeline.
     base: Time,
     /// Where the pictures end on the output's timeline, so far.
     video_end: Time,
+    /// Warnings of streams that came too late.
+    left_out: Vec<String>,
 }
 
 impl Source<'_> {
     /// Takes a packet of a Theora stream; tells whether the stream is wanted.
     fn take_video(&mut self, packet: Packet) -> Result<bool, Stop> {
+        if self.video.sender.is_none() {
+            return Ok(self.leave_out("pictures"));
+        }
         let track = match &mut self.link.video {
             Some(track) => track,
             none => none.insert(VideoTrack::new(packet.stream)?),
@@ -138,7 +193,7 @@ impl Source<'_> {
             }
         } else if !theora::is_header(&packet.data) {
             if self.link.preroll.is_some() {
-                track.first.get_or_insert(track.index_of(&packet));
+                track.find_start(&packet);
                 self.hold(packet)?;
             } else {
                 self.send_video(packet)?;
@@ -149,6 +204,9 @@ impl Source<'_> {
 
     /// Takes a packet of a Vorbis stream; tells whether the stream is wanted.
     fn take_audio(&mut self, packet: Packet) -> Result<bool, Stop> {
+        if self.audio.sender.is_none() {
+            return Ok(self.leave_out("sound"));
+        }
         let track = match &mut self.link.audio {
             Some(track) => track,
             none => none.insert(AudioTrack::new(packet.stream)?),
@@ -170,6 +228,15 @@ impl Source<'_> {
             self.send_audio(packet)?;
         }
         Ok(true)
+    }
+
+    /// Notes that a stream begins when the output can no longer have one of its kind.
+    fn leave_out(&mut self, what: &str) -> bool {
+        let warning = format!("the {what} of a later part were left out, since the first part has none");
+        if !self.left_out.contains(&warning) {
+            self.left_out.push(warning);
+        }
+        false
     }
 
     /// Keeps a data packet until the starts of all streams are known.
@@ -207,6 +274,14 @@ impl Source<'_> {
         if let Some(track) = &mut self.link.audio {
             track.offset = self.base - audio;
         }
+        // What the first link does not have the output has not.
+        if self.link.number == 0 {
+            match (&self.link.video, &self.link.audio) {
+                (None, Some(_)) => self.video.end(VideoInput::End { time: Time::ZERO })?,
+                (Some(_), None) => self.audio.end(AudioInput::End { time: Time::ZERO })?,
+                _ => {}
+            }
+        }
         self.hand_over()?;
         for packet in preroll {
             if self.link.video.as_ref().is_some_and(|track| track.stream == packet.stream) {
@@ -236,14 +311,39 @@ impl Source<'_> {
 
     fn send_video(&mut self, packet: Packet) -> Result<(), Stop> {
         let Some(track) = &mut self.link.video else { return Ok(()) };
+        if track.ended {
+            return Ok(());
+        }
+        track.ended = packet.last_on_eos_page;
         let time = track.place(&packet);
-        Ok(self.video.send(VideoInput::Packet { data: packet.data, time })?)
+        if time > Time::FLV_LIMIT {
+            return Err(Stop::Input(InputError::TooLong));
+        }
+        self.video.send(VideoInput::Packet { data: packet.data, time })?;
+        if self.link.audio.as_ref().is_none_or(|track| track.ended) && self.audio.is_idle(time) {
+            self.audio.send(AudioInput::Idle { time })?;
+        }
+        Ok(())
     }
 
     fn send_audio(&mut self, packet: Packet) -> Result<(), Stop> {
         let Some(track) = &mut self.link.audio else { return Ok(()) };
-        track.last = track.last.max(packet.page_granule_pos.unwrap_or(0));
-        Ok(self.audio.send(AudioInput::Packet(packet))?)
+        if track.ended {
+            return Ok(());
+        }
+        track.ended = packet.last_on_eos_page;
+        if track.follow(&packet) {
+            self.audio.send(AudioInput::Leap)?;
+        }
+        let time = track.end().unwrap_or_default();
+        if time > Time::FLV_LIMIT {
+            return Err(Stop::Input(InputError::TooLong));
+        }
+        self.audio.send(AudioInput::Packet(packet))?;
+        if self.link.video.as_ref().is_none_or(|track| track.ended) && self.video.is_idle(time) {
+            self.video.send(VideoInput::Idle { time })?;
+        }
+        Ok(())
     }
 
     /// Sends what is still held; the next link begins where the longer stream of this one ends.
@@ -303,6 +403,8 @@ struct VideoTrack {
     surplus: i64,
     /// What is added to a time in the stream to get one in the output.
     offset: Time,
+    /// Whether the last packet came.
+    ended: bool,
 }
 
 impl VideoTrack {
@@ -319,6 +421,7 @@ impl VideoTrack {
             next: None,
             surplus: 0,
             offset: Time::ZERO,
+            ended: false,
         })
     }
 
@@ -348,13 +451,24 @@ impl VideoTrack {
         }
     }
 
+    /// Learns from the first data packet where the pictures start.
+    fn find_start(&mut self, packet: &Packet) {
+        if self.first.is_none() {
+            let index = self.index_of(packet).max(0);
+            if self.time(index) > LATEST_START {
+                self.surplus = index;
+            }
+            self.first = Some(index - self.surplus);
+        }
+    }
+
     /// When the packet's picture appears in the output. Pictures follow one another: an index that goes back, or
     /// that leaps, is not believed.
     fn place(&mut self, packet: &Packet) -> Time {
         let index = self.index_of(packet).saturating_sub(self.surplus);
         let index = match self.next {
             Some(next) if index < next => next,
-            Some(next) if self.time(index) - self.time(next) > LONGEST_PICTURE => {
+            Some(next) if self.time(index) - self.time(next) > LONGEST_LEAP => {
                 self.surplus += index - next;
                 next
             }
@@ -373,12 +487,14 @@ impl VideoTrack {
     }
 
     fn start(&self) -> Option<Time> {
-        self.first.map(|index| self.time(index.max(0)))
+        self.first.map(|index| self.time(index))
     }
 
     /// Where the last picture ends in the output.
     fn end(&self) -> Option<Time> {
-        self.next.map(|next| self.time(next) + self.offset)
+        let last = self.time(self.next?.saturating_sub(1));
+        let duration = (self.time(self.next?) - last).min(LONGEST_PICTURE);
+        Some(last + duration + self.offset)
     }
 }
 
@@ -394,10 +510,14 @@ struct AudioTrack {
     timeline: Option<Timeline>,
     /// Index of the first sample, once it is known.
     first: Option<i64>,
-    /// The highest granule position.
-    last: i64,
+    /// Index of the sample after the last one by the last granule position, once there is one.
+    next: Option<i64>,
+    /// What is taken off granule positions.
+    surplus: i64,
     /// What is added to a time in the stream to get one in the output.
     offset: Time,
+    /// Whether the last packet came.
+    ended: bool,
 }
 
 impl AudioTrack {
@@ -412,8 +532,10 @@ impl AudioTrack {
             sample_rate: 0,
             timeline: None,
             first: None,
-            last: 0,
+            next: None,
+            surplus: 0,
             offset: Time::ZERO,
+            ended: false,
         })
     }
 
@@ -442,8 +564,27 @@ impl AudioTrack {
         self.first.map(|first| Time::from_units(first, self.sample_rate, 1))
     }
 
-    /// Where the sound ends in the output.
+    /// Notes how far the sound goes by the granule position of a page; tells whether it leaps there. Too wide a leap is
+    /// not believed.
+    fn follow(&mut self, packet: &Packet) -> bool {
+        let Some(granule_pos) = packet.page_granule_pos.filter(|&granule_pos| granule_pos >= 0) else {
+            return false;
+        };
+        let index = granule_pos.saturating_sub(self.surplus);
+        let time = |index| Time::from_units(index, self.sample_rate, 1);
+        let next = self.next.unwrap_or(index);
+        let step = time(index) - time(next);
+        if step > LONGEST_LEAP {
+            self.surplus += index - next;
+            self.next = Some(next);
+            return false;
+        }
+        self.next = Some(next.max(index));
+        step > LONGEST_PAGE
+    }
+
+    /// Where the sound ends in the output, so far.
     fn end(&self) -> Option<Time> {
-        (self.last > 0).then(|| Time::from_units(self.last, self.sample_rate, 1) + self.offset)
+        self.next.map(|next| Time::from_units(next, self.sample_rate, 1) + self.offset)
     }
 }

@@ -7,7 +7,7 @@ use oggflv_sorenson as sorenson;
 use oggflv_theora as theora;
 
 use super::Stop;
-use super::interleave::{Tag, VideoTag};
+use super::interleave::Tag;
 use crate::error::OutputError;
 use crate::flv::VideoFormat;
 use crate::options::{Quality, Size};
@@ -25,6 +25,8 @@ pub(super) enum VideoInput {
     Link(Box<theora::Decoder>),
     /// A Theora data packet and when its picture appears.
     Packet { data: Vec<u8>, time: Time },
+    /// Nothing comes before `time`; the last picture stands.
+    Idle { time: Time },
     /// All is sent; the last picture stands until `time`.
     End { time: Time },
 }
@@ -35,6 +37,8 @@ pub(super) enum Picture {
     New { frame: Frame, time: Time },
     /// The picture before still stands at `time`.
     Repeat { time: Time },
+    /// Nothing comes before `time`; the picture before stands.
+    Idle { time: Time },
     /// All is sent; the last picture stands until `time`.
     End { time: Time },
 }
@@ -74,6 +78,7 @@ pub(super) fn decode(
                     }
                 }
             }
+            VideoInput::Idle { time } => pictures.send(Picture::Idle { time })?,
             VideoInput::End { time } => {
                 pictures.send(Picture::End { time })?;
                 let warning = format!("{damaged} damaged pictures were replaced by the ones before them");
@@ -117,6 +122,12 @@ pub(super) fn encode(
                 if let Some(stage) = &mut stage {
                     stage.repeat(time)?;
                 }
+            }
+            Picture::Idle { time } => {
+                if let Some(stage) = &mut stage {
+                    stage.keep_clock(time)?;
+                }
+                tags.send(Tag::VideoIdle { time })?;
             }
             Picture::End { time } => {
                 let standing = stage.map(|stage| stage.finish(time)).transpose()?;
@@ -194,13 +205,14 @@ impl<'a> EncodeStage<'a> {
     fn send(&mut self, time: Time, packet: sorenson::Packet) -> Result<(), Stop> {
         self.last_tag = time;
         self.inter_sent |= !packet.key;
-        self.tags.send(Tag::Video(VideoTag { time, key: packet.key, data: packet.data }))?;
+        self.tags.send(Tag::Video { time, picture: packet })?;
         Ok(())
     }
 
     /// Sends what still has to be shown until `end` and returns a picture that repeats the last one, for as long as
     /// the sound goes on.
     fn finish(mut self, end: Time) -> Result<Vec<u8>, Stop> {
+        self.keep_clock(end)?;
         match self.repeated {
             Some(time) if time > self.last_tag => self.skip(time)?,
             // A single picture shows its duration only by a second one.

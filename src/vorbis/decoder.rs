@@ -9,6 +9,9 @@ use super::{Comments, Error, Pcm, header_body, setup};
 /// Most channels: those whose meaning the specification defines (section 4.3.9).
 pub const MAX_CHANNELS: usize = 8;
 
+/// Lowest sample rate accepted, in Hz: below, a small file would last for days.
+pub const MIN_SAMPLE_RATE: u32 = 1_000;
+
 /// Highest sample rate accepted, in Hz.
 pub const MAX_SAMPLE_RATE: u32 = 768_000;
 
@@ -42,13 +45,19 @@ impl Decoder {
     /// Makes a decoder from the three header packets of a stream.
     ///
     /// # Errors
-    /// If a header is malformed, or asks for more than [`MAX_CHANNELS`], [`MAX_SAMPLE_RATE`] or the
+    /// If a header is malformed, or asks for more than [`MAX_CHANNELS`], for a sample rate out of range or for more than the
     /// memory named above.
     pub fn new(identification: &[u8], comment: &[u8], setup: &[u8]) -> Result<Self, Error> {
         header_body(identification, 1, "identification")?;
         let ident = header("identification header", || read_header_ident(identification))?;
         limit("audio_channels", ident.audio_channels.into(), MAX_CHANNELS as u64)?;
         limit("audio_sample_rate", ident.audio_sample_rate.into(), MAX_SAMPLE_RATE.into())?;
+        if ident.audio_sample_rate < MIN_SAMPLE_RATE {
+            return Err(Error::Invalid {
+                element: "audio_sample_rate",
+                value: ident.audio_sample_rate.into(),
+            });
+        }
         let comments = Comments::parse(comment)?;
         let long_modes = setup::check(setup, ident.audio_channels.into())?;
         let setup = header("setup header", || {
@@ -58,7 +67,7 @@ impl Decoder {
         Ok(Self { ident, comments, setup, long_modes, overlap: PreviousWindowRight::new(), early })
     }
 
-    /// Samples per second and channel, 1..=[`MAX_SAMPLE_RATE`].
+    /// Samples per second and channel, [`MIN_SAMPLE_RATE`]..=[`MAX_SAMPLE_RATE`].
     pub fn sample_rate(&self) -> u32 {
         self.ident.audio_sample_rate
     }

@@ -17,7 +17,7 @@ mod setup;
 mod timeline;
 
 pub use comment::Comments;
-pub use decoder::{Decoder, MAX_CHANNELS, MAX_SAMPLE_RATE};
+pub use decoder::{Decoder, MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE};
 pub use error::Error;
 pub use timeline::{Placement, Timeline};
 
