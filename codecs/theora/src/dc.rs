@@ -17,38 +17,57 @@ fn undo_plane(frame: &mut ParsedFrame, plane: &PlaneLayout) {
     let mut last = [0i16; 4];
     let columns = plane.columns;
     let range = plane.first..plane.first + plane.blocks();
-    let mut references_below: &[Reference] = &[];
-    let mut dc_below: &mut [i16] = &mut [];
+    let (mut references_below, mut dc_below) = (vec![Reference::None; columns], vec![0; columns + 2]);
+    let mut usable = vec![0; columns];
     let rows =
         frame.references[range.clone()].chunks_exact(columns).zip(frame.dc[range].chunks_exact_mut(columns));
     for (references, dc) in rows {
-        // What is left of the block, below it to the left, and below it; uncoded outside the plane.
-        let mut left = (Reference::None, 0);
-        let mut down_left = (Reference::None, 0);
-        let below = |column: usize| match references_below.get(column) {
-            Some(&reference) => (reference, i32::from(dc_below[column])),
-            None => (Reference::None, 0),
-        };
-        let mut down = below(0);
-        for (column, (&reference, dc)) in references.iter().zip(dc.iter_mut()).enumerate() {
-            let down_right = below(column + 1);
-            if reference != Reference::None {
-                let usable = |(other, _): (Reference, i32)| usize::from(other == reference);
-                let p = usable(left) | usable(down_left) << 1 | usable(down) << 2 | usable(down_right) << 3;
-                let last = &mut last[reference as usize];
-                let prediction = match p {
-                    0 => i32::from(*last),
-                    _ => predict(p, [left.1, down_left.1, down.1, down_right.1]),
-                };
-                *last = (i32::from(*dc) + prediction) as i16;
-                *dc = *last;
+        find_usable(&mut usable, references, &references_below);
+        let mut left = 0;
+        for column in 0..columns {
+            let p = usize::from(usable[column]);
+            if p == UNCODED {
+                continue;
             }
-            left = (reference, i32::from(*dc));
-            down_left = down;
-            down = down_right;
+            let last = &mut last[references[column] as usize];
+            let prediction = if p == 0 {
+                i32::from(*last)
+            } else {
+                predict(
+                    p,
+                    [left, dc_below[column], dc_below[column + 1], dc_below[column + 2]].map(i32::from),
+                )
+            };
+            *last = (i32::from(dc[column]) + prediction) as i16;
+            dc[column] = *last;
+            left = *last;
         }
-        references_below = references;
-        dc_below = dc;
+        references_below.copy_from_slice(references);
+        dc_below[1..=columns].copy_from_slice(dc);
+    }
+}
+
+/// What `find_usable` has for blocks that are not coded.
+const UNCODED: usize = 16;
+
+/// Finds which neighbours each block can be predicted from: P, with P[0] as the lowest bit.
+fn find_usable(usable: &mut [u8], references: &[Reference], below: &[Reference]) {
+    let last = references.len() - 1;
+    for (usable, (&reference, &below)) in usable.iter_mut().zip(references.iter().zip(below)) {
+        *usable =
+            if reference == Reference::None { UNCODED as u8 } else { u8::from(reference == below) << 2 };
+    }
+    for (usable, pair) in usable[1..].iter_mut().zip(references.windows(2)) {
+        *usable |= u8::from(pair[0] == pair[1]);
+    }
+    for (usable, (reference, below)) in usable[1..].iter_mut().zip(references[1..].iter().zip(below)) {
+        *usable |= u8::from(reference == below) << 1;
+    }
+    for (usable, (reference, below)) in usable[..last].iter_mut().zip(references.iter().zip(&below[1..])) {
+        *usable |= u8::from(reference == below) << 3;
+    }
+    for usable in usable {
+        *usable = (*usable).min(UNCODED as u8);
     }
 }
 

@@ -47,8 +47,8 @@ pub(crate) struct ParsedFrame {
     pub(crate) coded: Vec<u32>,
     /// Where in `coded` each plane starts; at the end, the number of coded blocks.
     pub(crate) plane_starts: [usize; 4],
-    /// MBMODES in coded order; of inter frames only.
-    pub(crate) modes: Vec<Mode>,
+    /// MBMODES of inter frames: index and mode of the macro blocks that have one in the stream.
+    pub(crate) modes: Vec<(u32, Mode)>,
     /// How much of each super block is coded; of inter frames only.
     pub(crate) super_blocks: Vec<SuperBlock>,
     /// Tokens in stream order.

@@ -172,8 +172,8 @@ impl<'a> PlaneTask<'a> {
         coefficients.0[0] = dc as i16;
         let mut last = 0;
         for coefficient in &frame.ac[frame.ac_starts[block] as usize..][..count] {
-            last = coefficient.zzi & 63;
-            let value = i32::from(coefficient.value) * i32::from(matrix[usize::from(last)]);
+            last = coefficient.zzi();
+            let value = coefficient.value() * i32::from(matrix[usize::from(last)]);
             coefficients.0[usize::from(TRANSPOSED_ZIG_ZAG[usize::from(last)] & 63)] = value as i16;
         }
         (self.kernels.reconstruct)(samples, stride, prediction, coefficients, last);
