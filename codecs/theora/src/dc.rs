@@ -18,17 +18,15 @@ fn undo_plane(frame: &mut ParsedFrame, plane: &PlaneLayout) {
     let columns = plane.columns;
     let range = plane.first..plane.first + plane.blocks();
     let (mut references_below, mut dc_below) = (vec![Reference::None; columns], vec![0; columns + 2]);
-    let mut usable = vec![0; columns];
+    let (mut usable, mut coded) = (vec![0; columns], vec![0; columns]);
     let rows =
         frame.references[range.clone()].chunks_exact(columns).zip(frame.dc[range].chunks_exact_mut(columns));
     for (references, dc) in rows {
         find_usable(&mut usable, references, &references_below);
         let mut left = 0;
-        for column in 0..columns {
+        for &column in find_coded(&mut coded, references) {
+            let column = column as usize;
             let p = usize::from(usable[column]);
-            if p == UNCODED {
-                continue;
-            }
             let last = &mut last[references[column] as usize];
             let prediction = if p == 0 {
                 i32::from(*last)
@@ -47,18 +45,15 @@ fn undo_plane(frame: &mut ParsedFrame, plane: &PlaneLayout) {
     }
 }
 
-/// What `find_usable` has for blocks that are not coded.
-const UNCODED: usize = 16;
-
-/// Finds which neighbours each block can be predicted from: P, with P[0] as the lowest bit.
+/// Finds which neighbours have the reference that the block has: P, with P[0] as the lowest bit. For blocks that are
+/// not coded the result means nothing. (Vector instructions do this better than branches.)
 fn find_usable(usable: &mut [u8], references: &[Reference], below: &[Reference]) {
     let last = references.len() - 1;
-    for (usable, (&reference, &below)) in usable.iter_mut().zip(references.iter().zip(below)) {
-        *usable =
-            if reference == Reference::None { UNCODED as u8 } else { u8::from(reference == below) << 2 };
+    for (usable, (reference, below)) in usable.iter_mut().zip(references.iter().zip(below)) {
+        *usable = u8::from(reference == below) << 2;
     }
-    for (usable, pair) in usable[1..].iter_mut().zip(references.windows(2)) {
-        *usable |= u8::from(pair[0] == pair[1]);
+    for (usable, (reference, left)) in usable[1..].iter_mut().zip(references[1..].iter().zip(references)) {
+        *usable |= u8::from(reference == left);
     }
     for (usable, (reference, below)) in usable[1..].iter_mut().zip(references[1..].iter().zip(below)) {
         *usable |= u8::from(reference == below) << 1;
@@ -66,9 +61,19 @@ fn find_usable(usable: &mut [u8], references: &[Reference], below: &[Reference])
     for (usable, (reference, below)) in usable[..last].iter_mut().zip(references.iter().zip(&below[1..])) {
         *usable |= u8::from(reference == below) << 3;
     }
-    for usable in usable {
-        *usable = (*usable).min(UNCODED as u8);
+}
+
+/// Lists the columns of the coded blocks of a row.
+fn find_coded<'a>(coded: &'a mut [u32], references: &[Reference]) -> &'a [u32] {
+    if references.iter().fold(0, |any, &reference| any | reference as u8) == Reference::None as u8 {
+        return &[];
     }
+    let mut count = 0;
+    for (column, &reference) in (0..).zip(references) {
+        coded[count] = column;
+        count += usize::from(reference != Reference::None);
+    }
+    &coded[..count]
 }
 
 /// W and the binary logarithm of PDIV (table 7.47), by P with P[0] as the lowest bit.

@@ -13,6 +13,7 @@ use crate::picture::Picture;
 use crate::quant::QuantizationMatrices;
 use crate::recon::PlaneTask;
 use crate::tokens::TokenTables;
+use crate::unchanged::{self, UnchangedBlocks};
 
 /// What a caller lets a stream use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,12 @@ pub struct Decoder {
     pictures: [Picture; 3],
     golden: usize,
     previous: usize,
+    /// The frame before the previous one, unless its picture has been used again.
+    before_previous: Option<usize>,
+    /// Which blocks of the previous frame are as they were in the frame before it, all planes in raster order.
+    unchanged: Vec<bool>,
+    /// Whether the last packet brought no new frame.
+    repeated: bool,
 }
 
 impl Decoder {
@@ -78,6 +85,9 @@ impl Decoder {
             kernels: Kernels::new(Level::active()),
             golden: 0,
             previous: 0,
+            before_previous: None,
+            unchanged: vec![true; layout.blocks()],
+            repeated: true,
             layout,
             identification,
         })
@@ -96,13 +106,14 @@ impl Decoder {
     /// may go on with the next packet.
     pub fn decode(&mut self, packet: &[u8]) -> Result<FrameKind, Error> {
         self.frame.parse(packet, &self.layout, &self.tables)?;
-        if self.frame.coded.is_empty() {
+        self.repeated = self.frame.coded.is_empty();
+        if self.repeated {
             return Ok(FrameKind::Repeat);
         }
-        let free = (0..3).find(|&index| index != self.golden && index != self.previous);
-        let next = free.unwrap_or_default();
-        self.reconstruct(next);
-        self.previous = next;
+        let limit = self.loop_filter_limits[usize::from(self.frame.header.qis[0])];
+        let next = self.reconstruct(limit);
+        unchanged::find(&mut self.unchanged, &self.frame, &self.layout, limit > 0);
+        (self.before_previous, self.previous) = (Some(self.previous), next);
         Ok(match self.frame.header.frame_type {
             FrameType::Intra => {
                 self.golden = next;
@@ -112,9 +123,12 @@ impl Decoder {
         })
     }
 
-    /// The second phase: makes picture `next` from the parsed frame and the references.
-    fn reconstruct(&mut self, next: usize) {
-        let limit = self.loop_filter_limits[usize::from(self.frame.header.qis[0])];
+    /// The second phase: makes a picture from the parsed frame and the references, and tells which.
+    fn reconstruct(&mut self, limit: u8) -> usize {
+        let is_free = |index: &usize| *index != self.golden && *index != self.previous;
+        // The frame before the previous one has much that need not be copied.
+        let next = self.before_previous.filter(is_free).or_else(|| (0..3).find(is_free)).unwrap_or_default();
+        let kept = (self.before_previous == Some(next)).then_some(&self.unchanged[..]);
         let mut picture = std::mem::take(&mut self.pictures[next]);
         let (previous, golden) = (&self.pictures[self.previous], &self.pictures[self.golden]);
         for pli in 0..3 {
@@ -122,9 +136,24 @@ impl Decoder {
                 &mut picture.planes[pli],
                 &previous.planes[pli],
                 &golden.planes[pli],
+                kept,
             );
         }
         self.pictures[next] = picture;
+        next
+    }
+
+    /// Which blocks of a plane (0 is Y, 1 Cb, 2 Cr) the last packet left as they were. It may call blocks changed
+    /// whose samples happen to be the same.
+    ///
+    /// # Panics
+    /// If `pli` is above 2.
+    #[must_use]
+    pub fn unchanged(&self, pli: usize) -> UnchangedBlocks<'_> {
+        let (shift_x, shift_y) = self.identification.chroma_shift(pli);
+        let offset = (self.identification.picture_x >> shift_x, self.identification.picture_y >> shift_y);
+        let blocks = (!self.repeated).then_some(&self.unchanged[..]);
+        UnchangedBlocks::new(&self.layout.planes[pli], offset, blocks)
     }
 
     /// The picture region of the last frame that was decoded. Before the first frame it is grey.
@@ -136,7 +165,7 @@ impl Decoder {
         let id = &self.identification;
         let picture = &self.pictures[self.previous];
         let planes = [0, 1, 2].map(|pli| {
-            let (shift_x, shift_y) = if pli == 0 { (0, 0) } else { id.pixel_format.chroma_shift() };
+            let (shift_x, shift_y) = id.chroma_shift(pli);
             let window = |offset: usize, length: usize, shift: u32| {
                 let start = offset >> shift;
                 (start, (offset + length).div_ceil(1 << shift) - start)

@@ -47,8 +47,10 @@ mod recon;
 mod runs;
 mod tables;
 mod tokens;
+mod unchanged;
 
 pub use decoder::{Decoder, FrameKind, Limits};
 pub use error::Error;
 pub use frame_header::is_keyframe;
 pub use headers::{Comment, Identification, Setup, is_header};
+pub use unchanged::UnchangedBlocks;

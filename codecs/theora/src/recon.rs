@@ -1,5 +1,7 @@
 //! Reconstruction (Theora specification, 7.9), row of blocks by row of blocks, with the loop filter a row behind.
 
+use std::ops::Range;
+
 use crate::kernels::{Coefficients, Kernels, Prediction, TRANSPOSED_ZIG_ZAG};
 use crate::layout::{Layout, PlaneLayout};
 use crate::loop_filter;
@@ -40,11 +42,12 @@ impl<'a> PlaneTask<'a> {
         }
     }
 
-    /// Makes the plane from the same plane of the reference frames.
-    pub(crate) fn run(&self, samples: &mut [u8], previous: &[u8], golden: &[u8]) {
+    /// Makes the plane from the same plane of the reference frames. If `samples` hold the frame before the previous
+    /// one, `kept` tells in which of the frame's blocks the previous frame is the same.
+    pub(crate) fn run(&self, samples: &mut [u8], previous: &[u8], golden: &[u8], kept: Option<&[bool]>) {
         let rows = self.layout.rows;
         for row in 0..rows {
-            self.reconstruct_row(row, samples, previous, golden);
+            self.reconstruct_row(row, samples, previous, golden, kept);
             // The filter reaches into the row above, so it stays one row behind.
             if row > 0 {
                 self.filter_row(row - 1, samples);
@@ -58,7 +61,14 @@ impl<'a> PlaneTask<'a> {
     }
 
     /// Makes all blocks of a row (section 7.9.4). Rows of blocks count from the bottom, rows of samples from the top.
-    fn reconstruct_row(&self, row: usize, samples: &mut [u8], previous: &[u8], golden: &[u8]) {
+    fn reconstruct_row(
+        &self,
+        row: usize,
+        samples: &mut [u8],
+        previous: &[u8],
+        golden: &[u8],
+        kept: Option<&[bool]>,
+    ) {
         let stride = self.layout.width();
         let columns = self.layout.columns;
         let y = 8 * (self.layout.rows - 1 - row);
@@ -74,7 +84,8 @@ impl<'a> PlaneTask<'a> {
                 column += 1;
             }
             if column > start {
-                copy_blocks(band, previous_band, stride, start..column);
+                let kept = kept.map(|kept| &kept[first..first + columns]);
+                copy_blocks(band, previous_band, stride, start..column, kept);
                 continue;
             }
             let block = first + column;
@@ -180,15 +191,39 @@ impl<'a> PlaneTask<'a> {
     }
 }
 
-/// Copies a run of blocks that are not coded.
-fn copy_blocks(band: &mut [u8], previous: &[u8], stride: usize, columns: std::ops::Range<usize>) {
-    if 8 * columns.len() == stride {
+/// Copies a run of blocks that are not coded, but for those that are there already.
+fn copy_blocks(
+    band: &mut [u8],
+    previous: &[u8],
+    stride: usize,
+    columns: Range<usize>,
+    kept: Option<&[bool]>,
+) {
+    let Some(kept) = kept else {
+        copy_run(band, previous, stride, columns);
+        return;
+    };
+    let mut start = columns.start;
+    while start < columns.end {
+        let run = |start: usize, what: bool| {
+            kept[start..columns.end].iter().take_while(|&&kept| kept == what).count()
+        };
+        start += run(start, true);
+        let length = run(start, false);
+        if length > 0 {
+            copy_run(band, previous, stride, start..start + length);
+        }
+        start += length;
+    }
+}
+
+fn copy_run(band: &mut [u8], previous: &[u8], stride: usize, columns: Range<usize>) {
+    let range = 8 * columns.start..8 * columns.end;
+    if range.len() == stride {
         band.copy_from_slice(previous);
         return;
     }
-    let lines = band.chunks_exact_mut(stride).zip(previous.chunks_exact(stride));
-    for (line, previous) in lines {
-        let range = 8 * columns.start..8 * columns.end;
-        line[range.clone()].copy_from_slice(&previous[range]);
+    for (line, previous) in band.chunks_exact_mut(stride).zip(previous.chunks_exact(stride)) {
+        line[range.clone()].copy_from_slice(&previous[range.clone()]);
     }
 }
