@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use crate::kernels::{Coefficients, Kernels, Prediction, TRANSPOSED_ZIG_ZAG};
-use crate::layout::{Layout, PlaneLayout};
+use crate::layout::PlaneLayout;
 use crate::loop_filter;
 use crate::motion::MotionVector;
 use crate::parse::{ParsedFrame, Reference};
-use crate::quant::{Matrix, QuantizationMatrices};
+use crate::quant::Matrix;
+use crate::stream::Stream;
 
 /// A plane of a frame that is to be made.
 pub(crate) struct PlaneTask<'a> {
@@ -23,26 +24,20 @@ pub(crate) struct PlaneTask<'a> {
 }
 
 impl<'a> PlaneTask<'a> {
-    pub(crate) fn new(
-        frame: &'a ParsedFrame,
-        layout: &'a Layout,
-        matrices: &'a QuantizationMatrices,
-        kernels: &'a Kernels,
-        limit: u8,
-        pli: usize,
-    ) -> Self {
+    pub(crate) fn new(frame: &'a ParsedFrame, stream: &'a Stream, pli: usize) -> Self {
+        let layout = &stream.layout;
         let (x, y) = if pli == 0 { (0, 0) } else { layout.format.chroma_shift() };
         Self {
             frame,
             layout: &layout.planes[pli],
-            kernels,
-            limit,
+            kernels: &stream.kernels,
+            limit: stream.loop_filter_limit(&frame.header),
             shifts: (x + 1, y + 1),
-            matrices: [0, 1].map(|qti| frame.header.qis.map(|qi| matrices.get(qti, pli, qi))),
+            matrices: [0, 1].map(|qti| frame.header.qis.map(|qi| stream.matrices.get(qti, pli, qi))),
         }
     }
 
-    /// Makes the plane from the same plane of the reference frames. If `samples` hold the frame before the previous
+    /// Makes the plane from the same plane of the reference frames, which intra frames do not look at. If `samples` hold the frame before the previous
     /// one, `kept` tells in which of the frame's blocks the previous frame is the same.
     pub(crate) fn run(&self, samples: &mut [u8], previous: &[u8], golden: &[u8], kept: Option<&[bool]>) {
         let rows = self.layout.rows;
@@ -72,8 +67,7 @@ impl<'a> PlaneTask<'a> {
         let stride = self.layout.width();
         let columns = self.layout.columns;
         let y = 8 * (self.layout.rows - 1 - row);
-        let (band, previous_band) =
-            (&mut samples[y * stride..][..8 * stride], &previous[y * stride..][..8 * stride]);
+        let band = &mut samples[y * stride..][..8 * stride];
         let first = self.layout.first + row * columns;
         let references = &self.frame.references[first..first + columns];
         let mut coefficients = Coefficients([0; 64]);
@@ -85,7 +79,7 @@ impl<'a> PlaneTask<'a> {
             }
             if column > start {
                 let kept = kept.map(|kept| &kept[first..first + columns]);
-                copy_blocks(band, previous_band, stride, start..column, kept);
+                copy_blocks(band, &previous[y * stride..][..8 * stride], stride, start..column, kept);
                 continue;
             }
             let block = first + column;
@@ -224,6 +218,14 @@ fn copy_run(band: &mut [u8], previous: &[u8], stride: usize, columns: Range<usiz
         return;
     }
     for (line, previous) in band.chunks_exact_mut(stride).zip(previous.chunks_exact(stride)) {
-        line[range.clone()].copy_from_slice(&previous[range.clone()]);
+        let (line, previous) = (&mut line[range.clone()], &previous[range.clone()]);
+        if columns.len() > 4 {
+            line.copy_from_slice(previous);
+            continue;
+        }
+        // To call for a few samples would take longer than to copy them.
+        for (line, previous) in line.chunks_exact_mut(8).zip(previous.chunks_exact(8)) {
+            line.copy_from_slice(previous);
+        }
     }
 }

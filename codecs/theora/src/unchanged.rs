@@ -1,12 +1,14 @@
 //! Which blocks of a frame are as they were in the frame before.
 
-use crate::layout::{Layout, PlaneLayout};
+use crate::layout::PlaneLayout;
 use crate::parse::{ParsedFrame, Reference};
+use crate::stream::Stream;
 
 /// Finds the blocks whose samples are those of the frame before, all planes in raster order: those that are not coded
 /// and have no coded neighbour, whose loop filter would reach in.
-pub(crate) fn find(unchanged: &mut [bool], frame: &ParsedFrame, layout: &Layout, filtered: bool) {
-    for plane in &layout.planes {
+pub(crate) fn find(unchanged: &mut [bool], frame: &ParsedFrame, stream: &Stream) {
+    let filtered = stream.loop_filter_limit(&frame.header) > 0;
+    for plane in &stream.layout.planes {
         let range = plane.first..plane.first + plane.blocks();
         find_plane(&mut unchanged[range.clone()], &frame.references[range], plane, filtered);
     }
@@ -54,8 +56,10 @@ pub struct UnchangedBlocks<'a> {
 }
 
 impl<'a> UnchangedBlocks<'a> {
-    /// The blocks of a plane, whose picture starts at (x, y).
-    pub(crate) fn new(plane: &PlaneLayout, (x, y): (usize, usize), blocks: Option<&'a [bool]>) -> Self {
+    /// Those of plane `pli` among the blocks of all planes; none if all are unchanged.
+    pub(crate) fn new(stream: &Stream, pli: usize, blocks: Option<&'a [bool]>) -> Self {
+        let plane = &stream.layout.planes[pli];
+        let (x, y) = stream.picture_offset(pli);
         let blocks = blocks.map(|blocks| &blocks[plane.first..][..plane.blocks()]);
         Self { columns: plane.columns, rows: plane.rows, x, y, blocks }
     }
@@ -84,32 +88,29 @@ impl<'a> UnchangedBlocks<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use oggflv_common::PixelFormat;
 
-    #[test]
-    fn coded_blocks_change_their_neighbours_if_they_are_filtered() {
-        let layout = Layout::new(PixelFormat::Yuv420, 32, 32);
-        let mut frame = ParsedFrame::new(&layout);
-        frame.references.fill(Reference::None);
-        // Column 0 and row 2 from the bottom, that is row 1 from the top.
-        frame.references[8] = Reference::Golden;
-        let mut map = vec![false; layout.blocks()];
-        let changed = |map: &[bool]| -> Vec<(usize, usize)> {
-            let blocks = UnchangedBlocks::new(&layout.planes[0], (0, 0), Some(map));
-            (0..16).map(|i| (i % 4, i / 4)).filter(|&(column, row)| !blocks.get(column, row)).collect()
-        };
-        find(&mut map, &frame, &layout, true);
-        assert_eq!(changed(&map), [(0, 0), (0, 1), (1, 1), (0, 2)]);
-        assert!(map[16..].iter().all(|&unchanged| unchanged), "planes have no neighbours");
-        find(&mut map, &frame, &layout, false);
-        assert_eq!(changed(&map), [(0, 1)]);
+    /// The blocks of a 4x4 plane that are not unchanged if only block 8 is coded: column 0, row 2 from the bottom.
+    fn changed(filtered: bool) -> Vec<usize> {
+        let mut references = [Reference::None; 16];
+        references[8] = Reference::Golden;
+        let mut map = [true; 16];
+        find_plane(&mut map, &references, &PlaneLayout { columns: 4, rows: 4, first: 0 }, filtered);
+        (0..16).filter(|&block| !map[block]).collect()
     }
 
     #[test]
-    fn none_stands_for_all() {
-        let layout = Layout::new(PixelFormat::Yuv420, 16, 16);
-        let blocks = UnchangedBlocks::new(&layout.planes[0], (3, 5), None);
-        assert!(blocks.get(1, 1) && blocks.row(0).is_none());
-        assert_eq!((blocks.columns, blocks.rows, blocks.x, blocks.y), (2, 2, 3, 5));
+    fn coded_blocks_change_their_neighbours_if_they_are_filtered() {
+        assert_eq!(changed(true), [4, 8, 9, 12]);
+        assert_eq!(changed(false), [8]);
+    }
+
+    #[test]
+    fn rows_count_from_the_top() {
+        let map = [false, true, true, true, true, true];
+        let blocks = UnchangedBlocks { columns: 2, rows: 3, x: 0, y: 0, blocks: Some(&map) };
+        assert!(!blocks.get(0, 2) && blocks.get(0, 0) && blocks.get(1, 2));
+        assert_eq!(blocks.row(2), Some(&map[..2]));
+        let all = UnchangedBlocks { blocks: None, ..blocks };
+        assert!(all.get(0, 2) && all.row(2).is_none());
     }
 }

@@ -107,11 +107,6 @@ impl Identification {
         })
     }
 
-    /// Binary logarithms of the horizontal and vertical subsampling of a plane.
-    pub(crate) fn chroma_shift(&self, pli: usize) -> (u32, u32) {
-        if pli == 0 { (0, 0) } else { self.pixel_format.chroma_shift() }
-    }
-
     /// Index in display order, from 0, of the frame whose packet ends at `granule_pos`. None if no frame does:
     /// for negative positions, and for 0 since version 3.2.1, where positions count frames from 1 (A.2.3).
     #[must_use]
