@@ -170,7 +170,7 @@ impl<'a> PlaneTask<'a> {
         let dc = i32::from(frame.dc[block]) * i32::from(self.matrices[qti][0][0]);
         let count = usize::from(frame.ac_counts[block]);
         if count == 0 {
-            (self.kernels.reconstruct_dc)(samples, stride, prediction, ((dc + 15) >> 5) as i16);
+            (self.kernels.reconstruct_dc)(samples, stride, &prediction, ((dc + 15) >> 5) as i16);
             return;
         }
         let matrix = self.matrices[qti][usize::from(frame.qiis[block])];
@@ -181,7 +181,7 @@ impl<'a> PlaneTask<'a> {
             let value = coefficient.value() * i32::from(matrix[usize::from(last)]);
             coefficients.0[usize::from(TRANSPOSED_ZIG_ZAG[usize::from(last)] & 63)] = value as i16;
         }
-        (self.kernels.reconstruct)(samples, stride, prediction, coefficients, last);
+        (self.kernels.reconstruct)(samples, stride, &prediction, coefficients, last);
     }
 }
 
