@@ -42,7 +42,8 @@ pub(crate) struct ParsedFrame {
     pub(crate) ac_starts: Vec<u32>,
     /// How many AC coefficients each block has.
     pub(crate) ac_counts: Vec<u8>,
-    /// AC coefficients other than zero, block by block.
+    /// AC coefficients, block by block. Zeros are left out, but a block that has tokens beyond the first two
+    /// coefficients has at least one entry.
     pub(crate) ac: Vec<Coefficient>,
     /// The coded blocks, in coded order.
     pub(crate) coded: Vec<u32>,

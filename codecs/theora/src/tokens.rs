@@ -10,7 +10,7 @@ use oggflv_common::BitReader;
 use crate::huffman::HuffmanTable;
 use crate::parse::ParsedFrame;
 
-/// A quantized AC coefficient other than zero: its value in the high half, its index in zig-zag order in the low half.
+/// A quantized AC coefficient: its value in the high half, its index in zig-zag order in the low half.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Coefficient(u32);
 
@@ -238,8 +238,11 @@ fn assign_tokens(frame: &mut ParsedFrame, lists: &Lists) {
             let block = block as usize;
             let start = next;
             let mut dc = 0;
+            // The last token index at which the block was visited.
+            let mut last = 0;
             let mut ti = 0;
             while ti < 64 {
+                last = ti;
                 let cursor = &mut cursors[ti];
                 let token = &mut tokens[*cursor as usize];
                 if *token & EOB != 0 {
@@ -256,6 +259,11 @@ fn assign_tokens(frame: &mut ParsedFrame, lists: &Lists) {
                     ac[next] = Coefficient(*token & 0xFFFF_0000 | (ti as u32 - 1));
                     next += usize::from(*token >> 16 != 0 && ti <= 64);
                 }
+            }
+            // Whether a block has only a DC coefficient is told by where it ended, not by its values (section 7.9.4).
+            if next == start && last > 1 {
+                ac[next] = Coefficient(1);
+                next += 1;
             }
             frame.dc[block] = dc;
             frame.ac_starts[block] = start as u32;
@@ -410,7 +418,8 @@ mod tests {
         assert!(consumed);
         let block = |bi: usize| coefficients(&frame, layout.coded_order[bi]);
         assert_eq!(block(0), (2, vec![(1, 3), (2, 1), (3, -2)]));
-        assert_eq!(block(1), (0, vec![]));
+        // It ended at index 2, so it counts as a block with AC coefficients.
+        assert_eq!(block(1), (0, vec![(1, 0)]));
         assert_eq!(block(2), (0, vec![(2, -1)]));
         assert_eq!(block(3), (0, vec![]));
         assert_eq!(block(5), (0, vec![]));
@@ -423,7 +432,7 @@ mod tests {
         tokens.push(Some((29, 0b1111)));
         let (frame, layout, consumed) = read_frame(&tokens);
         assert!(consumed);
-        assert_eq!(coefficients(&frame, layout.coded_order[0]), (0, vec![]));
+        assert_eq!(coefficients(&frame, layout.coded_order[0]), (0, vec![(1, 0)]));
     }
 
     #[test]
