@@ -2,7 +2,9 @@
 //!
 //! `scalar` defines what the others compute, sample for sample.
 
-pub(crate) mod scalar;
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -87,6 +89,8 @@ impl Kernels {
             Isa::Sse2 => x86::sse2(),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => x86::avx2(level),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => aarch64::neon(),
             _ => Self {
                 reconstruct: scalar::reconstruct,
                 reconstruct_dc: scalar::reconstruct_dc,
