@@ -3,6 +3,7 @@
 use oggflv_common::BitReader;
 
 use crate::layout::Layout;
+use crate::motion::MotionVector;
 use crate::parse::{ParsedFrame, Reference};
 use crate::runs::BitString;
 
@@ -14,15 +15,16 @@ pub(crate) fn code_all(frame: &mut ParsedFrame, layout: &Layout) {
     frame.count_coded(layout);
 }
 
-/// Reads which blocks of an inter frame are coded. Their reference stands for any until the modes are known.
+/// Reads which blocks of an inter frame are coded. They are taken to be INTER_NOMV until their mode is known.
 pub(crate) fn read(reader: &mut BitReader<'_>, frame: &mut ParsedFrame, layout: &Layout) {
     let count = layout.super_blocks.len() - 1;
     frame.super_blocks.clear();
     let mut partial = BitString::long();
-    frame.super_blocks.extend((0..count).map(|_| match partial.next(reader) {
-        true => SuperBlock::Partial,
-        false => SuperBlock::Uncoded,
-    }));
+    while frame.super_blocks.len() < count {
+        let (bit, length) = partial.next_run(reader, count - frame.super_blocks.len());
+        let super_block = if bit { SuperBlock::Partial } else { SuperBlock::Uncoded };
+        frame.super_blocks.extend(std::iter::repeat_n(super_block, length));
+    }
     let mut full = BitString::long();
     for super_block in
         frame.super_blocks.iter_mut().filter(|super_block| **super_block != SuperBlock::Partial)
@@ -36,15 +38,25 @@ pub(crate) fn read(reader: &mut BitReader<'_>, frame: &mut ParsedFrame, layout: 
     frame.coded.clear();
     let mut flags = BitString::short();
     for (super_block, bounds) in frame.super_blocks.iter().zip(layout.super_blocks.windows(2)) {
-        let blocks = &layout.coded_order[bounds[0] as usize..bounds[1] as usize];
+        let mut blocks = &layout.coded_order[bounds[0] as usize..bounds[1] as usize];
         match super_block {
             SuperBlock::Uncoded => {}
             SuperBlock::Full => frame.coded.extend_from_slice(blocks),
-            SuperBlock::Partial => frame.coded.extend(blocks.iter().filter(|_| flags.next(reader))),
+            SuperBlock::Partial => {
+                while !blocks.is_empty() {
+                    let (coded, length) = flags.next_run(reader, blocks.len());
+                    let (run, rest) = blocks.split_at(length);
+                    if coded {
+                        frame.coded.extend_from_slice(run);
+                    }
+                    blocks = rest;
+                }
+            }
         }
     }
     for &block in &frame.coded {
         frame.references[block as usize] = Reference::Previous;
+        frame.vectors[block as usize] = MotionVector::default();
     }
     frame.count_coded(layout);
 }

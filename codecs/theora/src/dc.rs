@@ -17,39 +17,63 @@ fn undo_plane(frame: &mut ParsedFrame, plane: &PlaneLayout) {
     let mut last = [0i16; 4];
     let columns = plane.columns;
     let range = plane.first..plane.first + plane.blocks();
-    let mut references_below: &[Reference] = &[];
-    let mut dc_below: &mut [i16] = &mut [];
+    let (mut references_below, mut dc_below) = (vec![Reference::None; columns], vec![0; columns + 2]);
+    let (mut usable, mut coded) = (vec![0; columns], vec![0; columns]);
     let rows =
         frame.references[range.clone()].chunks_exact(columns).zip(frame.dc[range].chunks_exact_mut(columns));
     for (references, dc) in rows {
-        // What is left of the block, below it to the left, and below it; uncoded outside the plane.
-        let mut left = (Reference::None, 0);
-        let mut down_left = (Reference::None, 0);
-        let below = |column: usize| match references_below.get(column) {
-            Some(&reference) => (reference, i32::from(dc_below[column])),
-            None => (Reference::None, 0),
-        };
-        let mut down = below(0);
-        for (column, (&reference, dc)) in references.iter().zip(dc.iter_mut()).enumerate() {
-            let down_right = below(column + 1);
-            if reference != Reference::None {
-                let usable = |(other, _): (Reference, i32)| usize::from(other == reference);
-                let p = usable(left) | usable(down_left) << 1 | usable(down) << 2 | usable(down_right) << 3;
-                let last = &mut last[reference as usize];
-                let prediction = match p {
-                    0 => i32::from(*last),
-                    _ => predict(p, [left.1, down_left.1, down.1, down_right.1]),
-                };
-                *last = (i32::from(*dc) + prediction) as i16;
-                *dc = *last;
-            }
-            left = (reference, i32::from(*dc));
-            down_left = down;
-            down = down_right;
+        find_usable(&mut usable, references, &references_below);
+        let mut left = 0;
+        for &column in find_coded(&mut coded, references) {
+            let column = column as usize;
+            let p = usize::from(usable[column]);
+            let last = &mut last[references[column] as usize];
+            let prediction = if p == 0 {
+                i32::from(*last)
+            } else {
+                predict(
+                    p,
+                    [left, dc_below[column], dc_below[column + 1], dc_below[column + 2]].map(i32::from),
+                )
+            };
+            *last = (i32::from(dc[column]) + prediction) as i16;
+            dc[column] = *last;
+            left = *last;
         }
-        references_below = references;
-        dc_below = dc;
+        references_below.copy_from_slice(references);
+        dc_below[1..=columns].copy_from_slice(dc);
     }
+}
+
+/// Finds which neighbours have the reference that the block has: P, with P[0] as the lowest bit. For blocks that are
+/// not coded the result means nothing. (Vector instructions do this better than branches.)
+fn find_usable(usable: &mut [u8], references: &[Reference], below: &[Reference]) {
+    let last = references.len() - 1;
+    for (usable, (reference, below)) in usable.iter_mut().zip(references.iter().zip(below)) {
+        *usable = u8::from(reference == below) << 2;
+    }
+    for (usable, (reference, left)) in usable[1..].iter_mut().zip(references[1..].iter().zip(references)) {
+        *usable |= u8::from(reference == left);
+    }
+    for (usable, (reference, below)) in usable[1..].iter_mut().zip(references[1..].iter().zip(below)) {
+        *usable |= u8::from(reference == below) << 1;
+    }
+    for (usable, (reference, below)) in usable[..last].iter_mut().zip(references.iter().zip(&below[1..])) {
+        *usable |= u8::from(reference == below) << 3;
+    }
+}
+
+/// Lists the columns of the coded blocks of a row.
+fn find_coded<'a>(coded: &'a mut [u32], references: &[Reference]) -> &'a [u32] {
+    if references.iter().fold(0, |any, &reference| any | reference as u8) == Reference::None as u8 {
+        return &[];
+    }
+    let mut count = 0;
+    for (column, &reference) in (0..).zip(references) {
+        coded[count] = column;
+        count += usize::from(reference != Reference::None);
+    }
+    &coded[..count]
 }
 
 /// W and the binary logarithm of PDIV (table 7.47), by P with P[0] as the lowest bit.

@@ -1,18 +1,14 @@
 //! The complete frame decode (Theora specification, 7.11).
 
-use oggflv_common::simd::Level;
-use oggflv_common::{FrameView, PlaneView};
+use oggflv_common::FrameView;
 
 use crate::Error;
-use crate::frame_header::FrameType;
 use crate::headers::{Identification, Setup};
-use crate::kernels::Kernels;
-use crate::layout::Layout;
 use crate::parse::ParsedFrame;
 use crate::picture::Picture;
-use crate::quant::QuantizationMatrices;
 use crate::recon::PlaneTask;
-use crate::tokens::TokenTables;
+use crate::stream::Stream;
+use crate::unchanged::{self, UnchangedBlocks};
 
 /// What a caller lets a stream use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,17 +39,18 @@ pub enum FrameKind {
 /// Decodes the data packets of one stream.
 #[derive(Clone, Debug)]
 pub struct Decoder {
-    identification: Identification,
-    loop_filter_limits: [u8; 64],
-    matrices: QuantizationMatrices,
-    tables: TokenTables,
-    layout: Layout,
-    kernels: Kernels,
+    stream: Stream,
     frame: ParsedFrame,
     /// The golden and the previous frame, which may be the same, and at least one that is neither.
     pictures: [Picture; 3],
     golden: usize,
     previous: usize,
+    /// The frame before the previous one, unless its picture has been used again.
+    before_previous: Option<usize>,
+    /// Which blocks of the previous frame are as they were in the frame before it, all planes in raster order.
+    unchanged: Vec<bool>,
+    /// Whether the last packet brought no new frame.
+    repeated: bool,
 }
 
 impl Decoder {
@@ -63,30 +60,24 @@ impl Decoder {
     /// # Errors
     /// If the coded frame is larger than the limits allow.
     pub fn new(identification: Identification, setup: Setup, limits: &Limits) -> Result<Self, Error> {
-        let (width, height) = (identification.coded_width, identification.coded_height);
-        let pixels = width as u64 * height as u64;
-        if pixels > limits.max_pixels {
-            return Err(Error::TooLarge { pixels, max_pixels: limits.max_pixels });
-        }
-        let layout = Layout::new(identification.pixel_format, width, height);
+        let stream = Stream::new(identification, &setup, limits)?;
+        let layout = &stream.layout;
         Ok(Self {
-            loop_filter_limits: setup.loop_filter_limits,
-            matrices: QuantizationMatrices::new(&setup.quantization),
-            tables: TokenTables::new(&setup.huffman_tables),
-            frame: ParsedFrame::new(&layout),
-            pictures: [0, 1, 2].map(|_| Picture::new(&layout)),
-            kernels: Kernels::new(Level::active()),
+            frame: ParsedFrame::new(layout),
+            pictures: [0, 1, 2].map(|_| Picture::new(layout)),
             golden: 0,
             previous: 0,
-            layout,
-            identification,
+            before_previous: None,
+            unchanged: vec![true; layout.blocks()],
+            repeated: true,
+            stream,
         })
     }
 
     /// The identification header of the stream.
     #[must_use]
     pub fn identification(&self) -> &Identification {
-        &self.identification
+        &self.stream.identification
     }
 
     /// Decodes a data packet. One that is cut short decodes as if zeros followed.
@@ -95,36 +86,35 @@ impl Decoder {
     /// If the packet is a header, or an intra frame with reserved bits set. The picture stays as it was, and decoding
     /// may go on with the next packet.
     pub fn decode(&mut self, packet: &[u8]) -> Result<FrameKind, Error> {
-        self.frame.parse(packet, &self.layout, &self.tables)?;
-        if self.frame.coded.is_empty() {
-            return Ok(FrameKind::Repeat);
+        self.repeated = true;
+        let kind = self.frame.parse(packet, &self.stream)?;
+        if kind == FrameKind::Repeat {
+            return Ok(kind);
         }
-        let free = (0..3).find(|&index| index != self.golden && index != self.previous);
-        let next = free.unwrap_or_default();
-        self.reconstruct(next);
-        self.previous = next;
-        Ok(match self.frame.header.frame_type {
-            FrameType::Intra => {
-                self.golden = next;
-                FrameKind::Key
-            }
-            FrameType::Inter => FrameKind::Inter,
-        })
+        self.repeated = false;
+        let next = self.reconstruct();
+        unchanged::find(&mut self.unchanged, &self.frame, &self.stream);
+        (self.before_previous, self.previous) = (Some(self.previous), next);
+        if kind == FrameKind::Key {
+            self.golden = next;
+        }
+        Ok(kind)
     }
 
-    /// The second phase: makes picture `next` from the parsed frame and the references.
-    fn reconstruct(&mut self, next: usize) {
-        let limit = self.loop_filter_limits[usize::from(self.frame.header.qis[0])];
+    /// The second phase: makes a picture from the parsed frame and the references, and tells which.
+    fn reconstruct(&mut self) -> usize {
+        let is_free = |index: &usize| *index != self.golden && *index != self.previous;
+        // The frame before the previous one has much that need not be copied.
+        let next = self.before_previous.filter(is_free).or_else(|| (0..3).find(is_free)).unwrap_or_default();
+        let kept = (self.before_previous == Some(next)).then_some(&self.unchanged[..]);
         let mut picture = std::mem::take(&mut self.pictures[next]);
         let (previous, golden) = (&self.pictures[self.previous], &self.pictures[self.golden]);
-        for pli in 0..3 {
-            PlaneTask::new(&self.frame, &self.layout, &self.matrices, &self.kernels, limit, pli).run(
-                &mut picture.planes[pli],
-                &previous.planes[pli],
-                &golden.planes[pli],
-            );
+        for (pli, samples) in picture.planes.iter_mut().enumerate() {
+            let task = PlaneTask::new(&self.frame, &self.stream, pli);
+            task.run(samples, &previous.planes[pli], &golden.planes[pli], kept);
         }
         self.pictures[next] = picture;
+        next
     }
 
     /// The picture region of the last frame that was decoded. Before the first frame it is grey.
@@ -133,19 +123,17 @@ impl Decoder {
     /// cover an odd picture region (section 4.4.4).
     #[must_use]
     pub fn picture(&self) -> FrameView<'_> {
-        let id = &self.identification;
-        let picture = &self.pictures[self.previous];
-        let planes = [0, 1, 2].map(|pli| {
-            let (shift_x, shift_y) = if pli == 0 { (0, 0) } else { id.pixel_format.chroma_shift() };
-            let window = |offset: usize, length: usize, shift: u32| {
-                let start = offset >> shift;
-                (start, (offset + length).div_ceil(1 << shift) - start)
-            };
-            let (x, width) = window(id.picture_x, id.picture_width, shift_x);
-            let (y, height) = window(id.picture_y, id.picture_height, shift_y);
-            let stride = self.layout.planes[pli].width();
-            PlaneView { width, height, stride, data: &picture.planes[pli][y * stride + x..] }
-        });
-        FrameView { format: id.pixel_format, planes }
+        let planes = &self.pictures[self.previous].planes;
+        self.stream.picture([&planes[0], &planes[1], &planes[2]])
+    }
+
+    /// Which blocks of a plane (0 is Y, 1 Cb, 2 Cr) the last packet left as they were. It may call blocks changed
+    /// whose samples happen to be the same.
+    ///
+    /// # Panics
+    /// If `pli` is above 2.
+    #[must_use]
+    pub fn unchanged(&self, pli: usize) -> UnchangedBlocks<'_> {
+        UnchangedBlocks::new(&self.stream, pli, (!self.repeated).then_some(&self.unchanged[..]))
     }
 }

@@ -54,6 +54,8 @@ pub(crate) struct Layout {
     pub(crate) super_blocks: Vec<u32>,
     /// Every macro block, in coded order.
     pub(crate) macro_blocks: Vec<MacroBlock>,
+    /// Where in `macro_blocks` each super block of the luma plane starts; at the end, the number of macro blocks.
+    pub(crate) macro_block_starts: Vec<u32>,
 }
 
 /// Column and row of each block in its super block, in coded order (figure 2.5).
@@ -92,7 +94,9 @@ impl Layout {
         let (shift_x, shift_y) = format.chroma_shift();
         let [luma, cb, _] = planes;
         let mut macro_blocks = Vec::with_capacity(luma.blocks() / 4);
+        let mut macro_block_starts = Vec::new();
         for (x, y) in super_block_corners(luma) {
+            macro_block_starts.push(macro_blocks.len() as u32);
             let corners = MACRO_BLOCK_CURVE.map(|(dx, dy)| (x + 2 * dx, y + 2 * dy));
             let inside = corners.into_iter().filter(|&(x, y)| x < luma.columns && y < luma.rows);
             macro_blocks.extend(inside.map(|(x, y)| MacroBlock {
@@ -100,7 +104,8 @@ impl Layout {
                 chroma: (cb.first + (y >> shift_y) * cb.columns + (x >> shift_x)) as u32,
             }));
         }
-        Self { format, planes, coded_order, super_blocks, macro_blocks }
+        macro_block_starts.push(macro_blocks.len() as u32);
+        Self { format, planes, coded_order, super_blocks, macro_blocks, macro_block_starts }
     }
 
     /// How many blocks a frame has.

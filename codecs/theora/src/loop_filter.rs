@@ -28,7 +28,7 @@ pub(crate) fn filter_row(
         has_below: row > 0,
         limit,
     };
-    (kernels.filter_row)(samples, filter);
+    (kernels.filter_row)(samples, &filter);
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use oggflv_common::BitReader;
 
+use crate::coded_blocks::SuperBlock;
 use crate::layout::Layout;
 use crate::parse::{ParsedFrame, Reference};
 
@@ -48,7 +49,7 @@ const ALPHABETS: [[Mode; 8]; 6] = [
     [InterNomv, InterGoldenNomv, InterMvLast, InterMvLast2, InterMv, Intra, InterGoldenMv, InterMvFour],
 ];
 
-/// Reads the modes of an inter frame's macro blocks. Only those with a coded luma block have one in the stream.
+/// Reads the modes of an inter frame's macro blocks. Those without a coded luma block have none; they are INTER_NOMV.
 pub(crate) fn read(reader: &mut BitReader<'_>, frame: &mut ParsedFrame, layout: &Layout) {
     let scheme = reader.read(3) as usize;
     let alphabet = match scheme {
@@ -58,17 +59,19 @@ pub(crate) fn read(reader: &mut BitReader<'_>, frame: &mut ParsedFrame, layout: 
     };
     let above = layout.planes[0].columns;
     frame.modes.clear();
-    for mb in &layout.macro_blocks {
-        let luma = &frame.references[mb.luma as usize..];
-        let coded = |index: usize| luma[index] != Reference::None;
-        let mode = if !(coded(0) || coded(1) || coded(above) || coded(above + 1)) {
-            InterNomv
-        } else if scheme == 7 {
-            alphabet[reader.read(3) as usize]
-        } else {
-            alphabet[read_mode_index(reader)]
-        };
-        frame.modes.push(mode);
+    for (super_block, bounds) in frame.super_blocks.iter().zip(layout.macro_block_starts.windows(2)) {
+        if *super_block == SuperBlock::Uncoded {
+            continue;
+        }
+        for mbi in bounds[0]..bounds[1] {
+            let luma = &frame.references[layout.macro_blocks[mbi as usize].luma as usize..];
+            let coded = |index: usize| luma[index] != Reference::None;
+            // All four are looked at: branches cost more.
+            if coded(0) | coded(1) | coded(above) | coded(above + 1) {
+                let index = if scheme == 7 { reader.read(3) as usize } else { read_mode_index(reader) };
+                frame.modes.push((mbi, alphabet[index]));
+            }
+        }
     }
 }
 
@@ -113,11 +116,12 @@ mod tests {
     }
 
     /// A frame of two macro blocks in which the first has one coded luma block and the second none.
-    fn read_scheme(put: impl Fn(&mut BitWriter)) -> (Vec<Mode>, u64) {
+    fn read_scheme(put: impl Fn(&mut BitWriter)) -> (Vec<(u32, Mode)>, u64) {
         let layout = Layout::new(PixelFormat::Yuv420, 32, 16);
         let mut frame = ParsedFrame::new(&layout);
         frame.references.fill(Reference::None);
         frame.references[4 + 1] = Reference::Previous;
+        frame.super_blocks = vec![SuperBlock::Partial; 3];
         let mut writer = BitWriter::new();
         put(&mut writer);
         let bytes = writer.into_bytes();
@@ -129,15 +133,15 @@ mod tests {
     #[test]
     fn schemes_choose_the_alphabet() {
         let unary = |scheme: u32| move |writer: &mut BitWriter| writer.put(scheme << 2 | 0b10, 5);
-        assert_eq!(read_scheme(unary(1)), (vec![InterMvLast2, InterNomv], 5));
-        assert_eq!(read_scheme(unary(6)), (vec![InterGoldenNomv, InterNomv], 5));
-        assert_eq!(read_scheme(|writer| writer.put(0b111_110, 6)), (vec![InterGoldenMv, InterNomv], 6));
+        assert_eq!(read_scheme(unary(1)), (vec![(0, InterMvLast2)], 5));
+        assert_eq!(read_scheme(unary(6)), (vec![(0, InterGoldenNomv)], 5));
+        assert_eq!(read_scheme(|writer| writer.put(0b111_110, 6)), (vec![(0, InterGoldenMv)], 6));
         // Scheme 0: mode m at place 7 - m.
         let explicit = |writer: &mut BitWriter| {
             writer.put(0, 3);
             (0..8).for_each(|mode| writer.put(7 - mode, 3));
             writer.put(0b1110, 4);
         };
-        assert_eq!(read_scheme(explicit), (vec![InterMvLast2, InterNomv], 31));
+        assert_eq!(read_scheme(explicit), (vec![(0, InterMvLast2)], 31));
     }
 }

@@ -13,15 +13,32 @@ pub(crate) struct MotionVector {
     pub(crate) y: i8,
 }
 
-/// Reads the motion vectors of an inter frame and gives each coded block its vector and reference.
+/// Reads the motion vectors of an inter frame and gives the coded blocks their vectors and references.
 pub(crate) fn read(reader: &mut BitReader<'_>, frame: &mut ParsedFrame, layout: &Layout) {
-    let (mut last, mut last2) = (MotionVector::default(), MotionVector::default());
-    let read_component = if reader.read_bit() { read_fixed } else { read_huffman };
-    let mut read_vector = || MotionVector { x: read_component(reader), y: read_component(reader) };
+    if reader.read_bit() {
+        read_macro_blocks(reader, frame, layout, read_fixed);
+    } else {
+        read_macro_blocks(reader, frame, layout, read_huffman);
+    }
+}
 
+#[inline]
+fn read_macro_blocks(
+    reader: &mut BitReader<'_>,
+    frame: &mut ParsedFrame,
+    layout: &Layout,
+    read_component: impl Fn(&mut BitReader<'_>) -> i8,
+) {
+    let (mut last, mut last2) = (MotionVector::default(), MotionVector::default());
+    let mut read_vector = || MotionVector { x: read_component(reader), y: read_component(reader) };
     let above = layout.planes[0].columns;
-    for (mbi, mb) in layout.macro_blocks.iter().enumerate() {
-        let mode = frame.modes[mbi];
+    for index in 0..frame.modes.len() {
+        let (mbi, mode) = frame.modes[index];
+        if mode == Mode::InterNomv {
+            // Coded blocks are INTER_NOMV already.
+            continue;
+        }
+        let mb = layout.macro_blocks[mbi as usize];
         let luma = mb.luma as usize;
         let luma = [luma, luma + 1, luma + above, luma + above + 1];
         // One vector for each luma block, in raster order.
@@ -163,7 +180,7 @@ mod tests {
         let mut frame = ParsedFrame::new(&layout);
         frame.references.fill(Reference::Previous);
         uncoded.iter().for_each(|&block| frame.references[block] = Reference::None);
-        frame.modes = modes.to_vec();
+        frame.modes = (0..).zip(modes.iter().copied()).collect();
         let mut writer = BitWriter::new();
         writer.put(1, 1);
         for component in vectors.iter().flat_map(|&(x, y)| [x, y]) {

@@ -3,13 +3,14 @@
 
 use oggflv_common::BitReader;
 
-use crate::Error;
 use crate::coded_blocks::{self, SuperBlock};
 use crate::frame_header::{FrameHeader, FrameType};
 use crate::layout::Layout;
 use crate::modes::{self, Mode};
 use crate::motion::{self, MotionVector};
-use crate::tokens::{self, Coefficient, TokenTables};
+use crate::stream::Stream;
+use crate::tokens::{self, Coefficient};
+use crate::{Error, FrameKind};
 use crate::{block_qi, dc};
 
 /// What a block is predicted from; none if it is not coded.
@@ -41,14 +42,15 @@ pub(crate) struct ParsedFrame {
     pub(crate) ac_starts: Vec<u32>,
     /// How many AC coefficients each block has.
     pub(crate) ac_counts: Vec<u8>,
-    /// AC coefficients other than zero, block by block.
+    /// AC coefficients, block by block. Zeros are left out, but a block that has tokens beyond the first two
+    /// coefficients has at least one entry.
     pub(crate) ac: Vec<Coefficient>,
     /// The coded blocks, in coded order.
     pub(crate) coded: Vec<u32>,
     /// Where in `coded` each plane starts; at the end, the number of coded blocks.
     pub(crate) plane_starts: [usize; 4],
-    /// MBMODES in coded order; of inter frames only.
-    pub(crate) modes: Vec<Mode>,
+    /// MBMODES of inter frames: index and mode of the macro blocks that have one in the stream.
+    pub(crate) modes: Vec<(u32, Mode)>,
     /// How much of each super block is coded; of inter frames only.
     pub(crate) super_blocks: Vec<SuperBlock>,
     /// Tokens in stream order.
@@ -81,33 +83,35 @@ impl ParsedFrame {
     ///
     /// # Errors
     /// If the frame header is not that of a data packet or has reserved bits set.
-    pub(crate) fn parse(
-        &mut self,
-        packet: &[u8],
-        layout: &Layout,
-        tables: &TokenTables,
-    ) -> Result<(), Error> {
+    pub(crate) fn parse(&mut self, packet: &[u8], stream: &Stream) -> Result<FrameKind, Error> {
         if packet.is_empty() {
             self.header = FrameHeader { frame_type: FrameType::Inter, qis: [63, 0, 0], nqis: 1 };
             self.references.fill(Reference::None);
             self.coded.clear();
             self.plane_starts = [0; 4];
-            return Ok(());
+            return Ok(FrameKind::Repeat);
         }
+        let layout = &stream.layout;
         let reader = &mut BitReader::new(packet);
         self.header = FrameHeader::read(reader)?;
         match self.header.frame_type {
             FrameType::Intra => coded_blocks::code_all(self, layout),
             FrameType::Inter => {
                 coded_blocks::read(reader, self, layout);
+                if self.coded.is_empty() {
+                    return Ok(FrameKind::Repeat);
+                }
                 modes::read(reader, self, layout);
                 motion::read(reader, self, layout);
             }
         }
         block_qi::read(reader, self);
-        tokens::read(reader, self, tables);
+        tokens::read(reader, self, &stream.tables);
         dc::undo_prediction(self, layout);
-        Ok(())
+        Ok(match self.header.frame_type {
+            FrameType::Intra => FrameKind::Key,
+            FrameType::Inter => FrameKind::Inter,
+        })
     }
 
     /// Sets what a block is predicted from, if it is coded.

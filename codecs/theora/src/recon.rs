@@ -1,11 +1,14 @@
 //! Reconstruction (Theora specification, 7.9), row of blocks by row of blocks, with the loop filter a row behind.
 
+use std::ops::Range;
+
 use crate::kernels::{Coefficients, Kernels, Prediction, TRANSPOSED_ZIG_ZAG};
-use crate::layout::{Layout, PlaneLayout};
+use crate::layout::PlaneLayout;
 use crate::loop_filter;
 use crate::motion::MotionVector;
 use crate::parse::{ParsedFrame, Reference};
-use crate::quant::{Matrix, QuantizationMatrices};
+use crate::quant::Matrix;
+use crate::stream::Stream;
 
 /// A plane of a frame that is to be made.
 pub(crate) struct PlaneTask<'a> {
@@ -21,30 +24,25 @@ pub(crate) struct PlaneTask<'a> {
 }
 
 impl<'a> PlaneTask<'a> {
-    pub(crate) fn new(
-        frame: &'a ParsedFrame,
-        layout: &'a Layout,
-        matrices: &'a QuantizationMatrices,
-        kernels: &'a Kernels,
-        limit: u8,
-        pli: usize,
-    ) -> Self {
+    pub(crate) fn new(frame: &'a ParsedFrame, stream: &'a Stream, pli: usize) -> Self {
+        let layout = &stream.layout;
         let (x, y) = if pli == 0 { (0, 0) } else { layout.format.chroma_shift() };
         Self {
             frame,
             layout: &layout.planes[pli],
-            kernels,
-            limit,
+            kernels: &stream.kernels,
+            limit: stream.loop_filter_limit(&frame.header),
             shifts: (x + 1, y + 1),
-            matrices: [0, 1].map(|qti| frame.header.qis.map(|qi| matrices.get(qti, pli, qi))),
+            matrices: [0, 1].map(|qti| frame.header.qis.map(|qi| stream.matrices.get(qti, pli, qi))),
         }
     }
 
-    /// Makes the plane from the same plane of the reference frames.
-    pub(crate) fn run(&self, samples: &mut [u8], previous: &[u8], golden: &[u8]) {
+    /// Makes the plane from the same plane of the reference frames, which intra frames do not look at. If `samples` hold the frame before the previous
+    /// one, `kept` tells in which of the frame's blocks the previous frame is the same.
+    pub(crate) fn run(&self, samples: &mut [u8], previous: &[u8], golden: &[u8], kept: Option<&[bool]>) {
         let rows = self.layout.rows;
         for row in 0..rows {
-            self.reconstruct_row(row, samples, previous, golden);
+            self.reconstruct_row(row, samples, previous, golden, kept);
             // The filter reaches into the row above, so it stays one row behind.
             if row > 0 {
                 self.filter_row(row - 1, samples);
@@ -58,12 +56,18 @@ impl<'a> PlaneTask<'a> {
     }
 
     /// Makes all blocks of a row (section 7.9.4). Rows of blocks count from the bottom, rows of samples from the top.
-    fn reconstruct_row(&self, row: usize, samples: &mut [u8], previous: &[u8], golden: &[u8]) {
+    fn reconstruct_row(
+        &self,
+        row: usize,
+        samples: &mut [u8],
+        previous: &[u8],
+        golden: &[u8],
+        kept: Option<&[bool]>,
+    ) {
         let stride = self.layout.width();
         let columns = self.layout.columns;
         let y = 8 * (self.layout.rows - 1 - row);
-        let (band, previous_band) =
-            (&mut samples[y * stride..][..8 * stride], &previous[y * stride..][..8 * stride]);
+        let band = &mut samples[y * stride..][..8 * stride];
         let first = self.layout.first + row * columns;
         let references = &self.frame.references[first..first + columns];
         let mut coefficients = Coefficients([0; 64]);
@@ -74,7 +78,8 @@ impl<'a> PlaneTask<'a> {
                 column += 1;
             }
             if column > start {
-                copy_blocks(band, previous_band, stride, start..column);
+                let kept = kept.map(|kept| &kept[first..first + columns]);
+                copy_blocks(band, &previous[y * stride..][..8 * stride], stride, start..column, kept);
                 continue;
             }
             let block = first + column;
@@ -165,30 +170,62 @@ impl<'a> PlaneTask<'a> {
         let dc = i32::from(frame.dc[block]) * i32::from(self.matrices[qti][0][0]);
         let count = usize::from(frame.ac_counts[block]);
         if count == 0 {
-            (self.kernels.reconstruct_dc)(samples, stride, prediction, ((dc + 15) >> 5) as i16);
+            (self.kernels.reconstruct_dc)(samples, stride, &prediction, ((dc + 15) >> 5) as i16);
             return;
         }
         let matrix = self.matrices[qti][usize::from(frame.qiis[block])];
         coefficients.0[0] = dc as i16;
         let mut last = 0;
         for coefficient in &frame.ac[frame.ac_starts[block] as usize..][..count] {
-            last = coefficient.zzi & 63;
-            let value = i32::from(coefficient.value) * i32::from(matrix[usize::from(last)]);
+            last = coefficient.zzi();
+            let value = coefficient.value() * i32::from(matrix[usize::from(last)]);
             coefficients.0[usize::from(TRANSPOSED_ZIG_ZAG[usize::from(last)] & 63)] = value as i16;
         }
-        (self.kernels.reconstruct)(samples, stride, prediction, coefficients, last);
+        (self.kernels.reconstruct)(samples, stride, &prediction, coefficients, last);
     }
 }
 
-/// Copies a run of blocks that are not coded.
-fn copy_blocks(band: &mut [u8], previous: &[u8], stride: usize, columns: std::ops::Range<usize>) {
-    if 8 * columns.len() == stride {
+/// Copies a run of blocks that are not coded, but for those that are there already.
+fn copy_blocks(
+    band: &mut [u8],
+    previous: &[u8],
+    stride: usize,
+    columns: Range<usize>,
+    kept: Option<&[bool]>,
+) {
+    let Some(kept) = kept else {
+        copy_run(band, previous, stride, columns);
+        return;
+    };
+    let mut start = columns.start;
+    while start < columns.end {
+        let run = |start: usize, what: bool| {
+            kept[start..columns.end].iter().take_while(|&&kept| kept == what).count()
+        };
+        start += run(start, true);
+        let length = run(start, false);
+        if length > 0 {
+            copy_run(band, previous, stride, start..start + length);
+        }
+        start += length;
+    }
+}
+
+fn copy_run(band: &mut [u8], previous: &[u8], stride: usize, columns: Range<usize>) {
+    let range = 8 * columns.start..8 * columns.end;
+    if range.len() == stride {
         band.copy_from_slice(previous);
         return;
     }
-    let lines = band.chunks_exact_mut(stride).zip(previous.chunks_exact(stride));
-    for (line, previous) in lines {
-        let range = 8 * columns.start..8 * columns.end;
-        line[range.clone()].copy_from_slice(&previous[range]);
+    for (line, previous) in band.chunks_exact_mut(stride).zip(previous.chunks_exact(stride)) {
+        let (line, previous) = (&mut line[range.clone()], &previous[range.clone()]);
+        if columns.len() > 4 {
+            line.copy_from_slice(previous);
+            continue;
+        }
+        // To call for a few samples would take longer than to copy them.
+        for (line, previous) in line.chunks_exact_mut(8).zip(previous.chunks_exact(8)) {
+            line.copy_from_slice(previous);
+        }
     }
 }

@@ -46,11 +46,18 @@ impl BitString {
     /// The next bit.
     #[inline]
     pub(crate) fn next(&mut self, reader: &mut BitReader<'_>) -> bool {
+        self.next_run(reader, 1).0
+    }
+
+    /// The next bits that are the same: the bit, and how often it stands, at least once and at most `limit` times.
+    #[inline]
+    pub(crate) fn next_run(&mut self, reader: &mut BitReader<'_>, limit: usize) -> (bool, usize) {
         if self.left == 0 {
             self.start_run(reader);
         }
-        self.left -= 1;
-        self.bit
+        let length = self.left.min(limit as u32);
+        self.left -= length;
+        (self.bit, length as usize)
     }
 
     fn start_run(&mut self, reader: &mut BitReader<'_>) {

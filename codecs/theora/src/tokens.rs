@@ -10,13 +10,22 @@ use oggflv_common::BitReader;
 use crate::huffman::HuffmanTable;
 use crate::parse::ParsedFrame;
 
-/// A quantized AC coefficient.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Coefficient {
+/// A quantized AC coefficient: its value in the high half, its index in zig-zag order in the low half.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Coefficient(u32);
+
+impl Coefficient {
     /// Index in zig-zag order, 1 to 63.
-    pub(crate) zzi: u8,
-    /// Never 0.
-    pub(crate) value: i16,
+    #[inline]
+    pub(crate) fn zzi(self) -> u8 {
+        self.0 as u8 & 63
+    }
+
+    /// The quantized value.
+    #[inline]
+    pub(crate) fn value(self) -> i32 {
+        self.0 as i32 >> 16
+    }
 }
 
 /// A decoded token, packed. If `EOB` is set, the bits from 8 up count the blocks that end. Otherwise the low seven
@@ -68,17 +77,22 @@ impl TokenTable {
     fn read(&self, reader: &mut BitReader<'_>) -> u32 {
         let entry = self.entries[reader.peek(INDEX_BITS) as usize];
         if entry & LENGTH == TOO_LONG {
-            return self.read_long(reader);
+            let token;
+            (token, *reader) = self.read_long(reader.clone());
+            return token;
         }
         reader.skip((entry & LENGTH) >> 8);
         entry
     }
 
+    /// The same for tokens that the index is too short for. The reader is handed over and back by value, so that
+    /// `read` can keep it in registers.
     #[cold]
-    fn read_long(&self, reader: &mut BitReader<'_>) -> u32 {
+    fn read_long<'a>(&self, mut reader: BitReader<'a>) -> (u32, BitReader<'a>) {
         let code = self.table.find(reader.peek(32));
         reader.skip(code.length);
-        expand(code.token, reader.read(EXTRA_BITS[usize::from(code.token)]))
+        let extra = reader.read(EXTRA_BITS[usize::from(code.token)]);
+        (expand(code.token, extra), reader)
     }
 }
 
@@ -171,6 +185,8 @@ fn read_tokens(reader: &mut BitReader<'_>, frame: &mut ParsedFrame, tables: &Tok
     tokens.clear();
     let mut eobs = 0;
     let mut htis = [0; 3];
+    let original = reader;
+    let reader = &mut original.clone();
     for ti in 0..64 {
         if ti < 2 {
             let (luma, chroma) = (reader.read(4) as usize, reader.read(4) as usize);
@@ -204,44 +220,54 @@ fn read_tokens(reader: &mut BitReader<'_>, frame: &mut ParsedFrame, tables: &Tok
             }
         }
     }
+    *original = reader.clone();
     lists
 }
 
-/// Hands the tokens to the blocks.
+/// Hands the tokens to the blocks. EOB tokens count down as blocks take them.
 fn assign_tokens(frame: &mut ParsedFrame, lists: &Lists) {
-    let tokens = &frame.tokens;
-    frame.ac.clear();
+    let tokens = &mut frame.tokens[..];
+    if frame.ac.len() < tokens.len() {
+        frame.ac.resize(tokens.len(), Coefficient::default());
+    }
+    let ac = &mut frame.ac[..];
+    let mut next = 0;
     for pli in 0..3 {
         let mut cursors = lists[pli];
-        // What is left of the EOB run that each list is in.
-        let mut eobs = [0; 64];
         for &block in &frame.coded[frame.plane_starts[pli]..frame.plane_starts[pli + 1]] {
             let block = block as usize;
-            let start = frame.ac.len();
+            let start = next;
             let mut dc = 0;
+            // The last token index at which the block was visited.
+            let mut last = 0;
             let mut ti = 0;
             while ti < 64 {
-                if eobs[ti] > 0 {
-                    eobs[ti] -= 1;
+                last = ti;
+                let cursor = &mut cursors[ti];
+                let token = &mut tokens[*cursor as usize];
+                if *token & EOB != 0 {
+                    *token -= 1 << 8;
+                    *cursor += u32::from(*token == EOB);
                     break;
                 }
-                let token = tokens[cursors[ti] as usize];
-                cursors[ti] += 1;
-                if token & EOB != 0 {
-                    eobs[ti] = (token >> 8) - 1;
-                    break;
-                }
-                ti += (token & 0x7F) as usize;
-                let value = (token as i32 >> 16) as i16;
+                *cursor += 1;
+                ti += (*token & 0x7F) as usize;
                 if ti == 1 {
-                    dc = value;
-                } else if value != 0 && ti <= 64 {
-                    frame.ac.push(Coefficient { zzi: ti as u8 - 1, value });
+                    dc = (*token >> 16) as i16;
+                } else {
+                    // Zeros, and what is beyond the block, are written over again.
+                    ac[next] = Coefficient(*token & 0xFFFF_0000 | (ti as u32 - 1));
+                    next += usize::from(*token >> 16 != 0 && ti <= 64);
                 }
+            }
+            // Whether a block has only a DC coefficient is told by where it ended, not by its values (section 7.9.4).
+            if next == start && last > 1 {
+                ac[next] = Coefficient(1);
+                next += 1;
             }
             frame.dc[block] = dc;
             frame.ac_starts[block] = start as u32;
-            frame.ac_counts[block] = (frame.ac.len() - start) as u8;
+            frame.ac_counts[block] = (next - start) as u8;
         }
     }
 }
@@ -364,11 +390,11 @@ mod tests {
         (frame, layout, consumed)
     }
 
-    fn coefficients(frame: &ParsedFrame, block: u32) -> (i16, Vec<(u8, i16)>) {
+    fn coefficients(frame: &ParsedFrame, block: u32) -> (i16, Vec<(u8, i32)>) {
         let block = block as usize;
         let start = frame.ac_starts[block] as usize;
         let ac = &frame.ac[start..start + usize::from(frame.ac_counts[block])];
-        (frame.dc[block], ac.iter().map(|coefficient| (coefficient.zzi, coefficient.value)).collect())
+        (frame.dc[block], ac.iter().map(|coefficient| (coefficient.zzi(), coefficient.value())).collect())
     }
 
     #[test]
@@ -392,7 +418,8 @@ mod tests {
         assert!(consumed);
         let block = |bi: usize| coefficients(&frame, layout.coded_order[bi]);
         assert_eq!(block(0), (2, vec![(1, 3), (2, 1), (3, -2)]));
-        assert_eq!(block(1), (0, vec![]));
+        // It ended at index 2, so it counts as a block with AC coefficients.
+        assert_eq!(block(1), (0, vec![(1, 0)]));
         assert_eq!(block(2), (0, vec![(2, -1)]));
         assert_eq!(block(3), (0, vec![]));
         assert_eq!(block(5), (0, vec![]));
@@ -405,7 +432,7 @@ mod tests {
         tokens.push(Some((29, 0b1111)));
         let (frame, layout, consumed) = read_frame(&tokens);
         assert!(consumed);
-        assert_eq!(coefficients(&frame, layout.coded_order[0]), (0, vec![]));
+        assert_eq!(coefficients(&frame, layout.coded_order[0]), (0, vec![(1, 0)]));
     }
 
     #[test]

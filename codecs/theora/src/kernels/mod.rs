@@ -2,7 +2,9 @@
 //!
 //! `scalar` defines what the others compute, sample for sample.
 
-pub(crate) mod scalar;
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -72,11 +74,11 @@ impl FilterRow<'_> {
 pub(crate) struct Kernels {
     /// Makes the block at the start of a slice, whose rows are `stride` apart, from its prediction and coefficients.
     /// Only the coefficients up to the given zig-zag index may differ from zero; they are cleared.
-    pub(crate) reconstruct: fn(&mut [u8], usize, Prediction<'_>, &mut Coefficients, u8),
+    pub(crate) reconstruct: fn(&mut [u8], usize, &Prediction<'_>, &mut Coefficients, u8),
     /// The same with a residual that is constant over the block.
-    pub(crate) reconstruct_dc: fn(&mut [u8], usize, Prediction<'_>, i16),
+    pub(crate) reconstruct_dc: fn(&mut [u8], usize, &Prediction<'_>, i16),
     /// Filters the edges of a row of blocks in a plane.
-    pub(crate) filter_row: fn(&mut [u8], FilterRow<'_>),
+    pub(crate) filter_row: fn(&mut [u8], &FilterRow<'_>),
 }
 
 impl Kernels {
@@ -87,6 +89,8 @@ impl Kernels {
             Isa::Sse2 => x86::sse2(),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => x86::avx2(level),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => aarch64::neon(),
             _ => Self {
                 reconstruct: scalar::reconstruct,
                 reconstruct_dc: scalar::reconstruct_dc,
@@ -159,15 +163,15 @@ mod tests {
             let stride = [8, 13, 40][random.below(3)];
             let target: Vec<u8> = (0..7 * stride + 8).map(|_| random.sample()).collect();
             let (mut expected, mut expected_dc) = (target.clone(), target.clone());
-            (scalar.reconstruct)(&mut expected, stride, prediction, &mut coefficients.clone(), last);
-            (scalar.reconstruct_dc)(&mut expected_dc, stride, prediction, dc);
+            (scalar.reconstruct)(&mut expected, stride, &prediction, &mut coefficients.clone(), last);
+            (scalar.reconstruct_dc)(&mut expected_dc, stride, &prediction, dc);
             for (name, kernels) in levels() {
                 let (mut actual, mut actual_dc) = (target.clone(), target.clone());
                 let mut used = coefficients.clone();
-                (kernels.reconstruct)(&mut actual, stride, prediction, &mut used, last);
+                (kernels.reconstruct)(&mut actual, stride, &prediction, &mut used, last);
                 assert_eq!(actual, expected, "{name}: {prediction:?}, {coefficients:?}");
                 assert_eq!(used.0, [0; 64], "{name} clears the coefficients");
-                (kernels.reconstruct_dc)(&mut actual_dc, stride, prediction, dc);
+                (kernels.reconstruct_dc)(&mut actual_dc, stride, &prediction, dc);
                 assert_eq!(actual_dc, expected_dc, "{name}: {prediction:?}, {dc}");
             }
         }
@@ -198,10 +202,10 @@ mod tests {
                 limit: 1 + (round % 127) as u8,
             };
             let mut expected = plane.clone();
-            (scalar.filter_row)(&mut expected, filter);
+            (scalar.filter_row)(&mut expected, &filter);
             for (name, kernels) in levels() {
                 let mut actual = plane.clone();
-                (kernels.filter_row)(&mut actual, filter);
+                (kernels.filter_row)(&mut actual, &filter);
                 assert_eq!(actual, expected, "{name}: {filter:?}");
             }
         }
@@ -213,11 +217,11 @@ mod tests {
             let refuses = |length: usize, prediction: Prediction<'_>| {
                 let mut target = vec![0; length];
                 let constant = std::panic::catch_unwind(move || {
-                    (kernels.reconstruct_dc)(&mut target, 10, prediction, 1);
+                    (kernels.reconstruct_dc)(&mut target, 10, &prediction, 1);
                 });
                 let mut target = vec![0; length];
                 let full = std::panic::catch_unwind(move || {
-                    (kernels.reconstruct)(&mut target, 10, prediction, &mut Coefficients([1; 64]), 63);
+                    (kernels.reconstruct)(&mut target, 10, &prediction, &mut Coefficients([1; 64]), 63);
                 });
                 constant.is_err() && full.is_err()
             };
@@ -235,7 +239,7 @@ mod tests {
                 limit: 3,
             };
             let filters = |length: usize, filter: FilterRow<'_>| {
-                std::panic::catch_unwind(|| (kernels.filter_row)(&mut vec![0; length], filter)).is_ok()
+                std::panic::catch_unwind(|| (kernels.filter_row)(&mut vec![0; length], &filter)).is_ok()
             };
             assert!(filters(160, filter));
             assert!(!filters(159, filter));

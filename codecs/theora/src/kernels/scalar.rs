@@ -59,7 +59,7 @@ fn idct(coefficients: &Coefficients) -> [i16; 64] {
 pub(crate) fn reconstruct(
     block: &mut [u8],
     stride: usize,
-    prediction: Prediction<'_>,
+    prediction: &Prediction<'_>,
     coefficients: &mut Coefficients,
     _last: u8,
 ) {
@@ -69,16 +69,16 @@ pub(crate) fn reconstruct(
 }
 
 /// Makes a block from its prediction and a constant residual.
-pub(crate) fn reconstruct_dc(block: &mut [u8], stride: usize, prediction: Prediction<'_>, residual: i16) {
+pub(crate) fn reconstruct_dc(block: &mut [u8], stride: usize, prediction: &Prediction<'_>, residual: i16) {
     add(block, stride, prediction, |_, _| residual);
 }
 
 /// Adds prediction and residual, both by column and row from the top left, and clamps.
 #[inline]
-fn add(block: &mut [u8], stride: usize, prediction: Prediction<'_>, residual: impl Fn(usize, usize) -> i16) {
+fn add(block: &mut [u8], stride: usize, prediction: &Prediction<'_>, residual: impl Fn(usize, usize) -> i16) {
     for y in 0..8 {
         for (x, sample) in block[y * stride..][..8].iter_mut().enumerate() {
-            let predicted = match prediction {
+            let predicted = match *prediction {
                 Prediction::Intra => 128,
                 Prediction::Whole { block, stride } => i32::from(block[y * stride + x]),
                 Prediction::Half { blocks: [a, b], strides } => {
@@ -124,9 +124,9 @@ fn filter_horizontal_edge(plane: &mut [u8], stride: usize, edge: usize, limit: u
 }
 
 /// Filters the edges of all coded blocks of a row (section 7.10.3).
-pub(crate) fn filter_row(plane: &mut [u8], filter: FilterRow<'_>) {
+pub(crate) fn filter_row(plane: &mut [u8], filter: &FilterRow<'_>) {
     filter.check(plane.len());
-    let FilterRow { stride, top, row, above, has_below, limit } = filter;
+    let FilterRow { stride, top, row, above, has_below, limit } = *filter;
     for column in (0..row.len()).filter(|&column| row[column] != Reference::None) {
         let block = top + 8 * column;
         if column > 0 {
@@ -243,11 +243,11 @@ mod tests {
         coefficients.0[1] = -1000;
         let mut block = [7; 80];
         let source = Prediction::Whole { block: &[230; 64], stride: 8 };
-        reconstruct(&mut block, 10, source, &mut coefficients, 2);
+        reconstruct(&mut block, 10, &source, &mut coefficients, 2);
         assert_eq!(block[..10], [255, 255, 255, 255, 255, 255, 255, 255, 7, 7]);
         assert_eq!(block[70..], [187, 187, 187, 187, 187, 187, 187, 187, 7, 7]);
         assert_eq!(coefficients.0, [0; 64]);
-        reconstruct_dc(&mut block, 10, Prediction::Intra, -129);
+        reconstruct_dc(&mut block, 10, &Prediction::Intra, -129);
         assert_eq!(block[10..20], [0, 0, 0, 0, 0, 0, 0, 0, 7, 7]);
     }
 
@@ -256,7 +256,7 @@ mod tests {
         let mut block = [0; 64];
         let mut predict = |a, b| {
             let blocks: [&[u8]; 2] = [&[a; 64], &[b; 120]];
-            reconstruct_dc(&mut block, 8, Prediction::Half { blocks, strides: [8, 16] }, 0);
+            reconstruct_dc(&mut block, 8, &Prediction::Half { blocks, strides: [8, 16] }, 0);
             block
         };
         assert_eq!(predict(3, 254), [128; 64]);

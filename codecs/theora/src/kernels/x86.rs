@@ -62,7 +62,7 @@ macro_rules! kernels {
             pub(super) fn reconstruct(
                 block: &mut [u8],
                 stride: usize,
-                prediction: Prediction<'_>,
+                prediction: &Prediction<'_>,
                 coefficients: &mut Coefficients,
                 last: u8,
             ) {
@@ -80,7 +80,7 @@ macro_rules! kernels {
             pub(super) fn reconstruct_dc(
                 block: &mut [u8],
                 stride: usize,
-                prediction: Prediction<'_>,
+                prediction: &Prediction<'_>,
                 residual: i16,
             ) {
                 let residual = _mm_set1_epi16(residual);
@@ -93,13 +93,13 @@ macro_rules! kernels {
             fn add(
                 block: &mut [u8],
                 stride: usize,
-                prediction: Prediction<'_>,
+                prediction: &Prediction<'_>,
                 residual: impl Fn(usize) -> __m128i,
             ) {
                 let zero = _mm_setzero_si128();
                 check_block(block, stride);
                 let target = block.as_mut_ptr();
-                match prediction {
+                match *prediction {
                     Prediction::Intra => {
                         for y in 0..8 {
                             let sum = _mm_adds_epi16(residual(7 - y), _mm_set1_epi16(128));
@@ -249,9 +249,9 @@ macro_rules! kernels {
 
             /// See `Kernels::filter_row`.
             #[target_feature(enable = $feature)]
-            pub(super) fn filter_row(plane: &mut [u8], filter: FilterRow<'_>) {
+            pub(super) fn filter_row(plane: &mut [u8], filter: &FilterRow<'_>) {
                 filter.check(plane.len());
-                let FilterRow { stride, top, row, above, has_below, limit } = filter;
+                let FilterRow { stride, top, row, above, has_below, limit } = *filter;
                 let twice = _mm_set1_epi16(2 * i16::from(limit));
                 // SAFETY: `check` has seen that the row is inside the plane.
                 let samples = unsafe { plane.as_mut_ptr().add(top) };

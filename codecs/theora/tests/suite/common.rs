@@ -18,6 +18,12 @@ pub(crate) fn packets(name: &str) -> Vec<Vec<u8>> {
     packets
 }
 
+/// The file of a vector with these packets.
+pub(crate) fn pack(packets: &[Vec<u8>]) -> Vec<u8> {
+    let pack = |packet: &Vec<u8>| [&(packet.len() as u32).to_le_bytes()[..], packet].concat();
+    packets.iter().flat_map(pack).collect()
+}
+
 /// What libtheora made of each data packet of a vector: the name of its kind and the checksum of its picture.
 pub(crate) fn expected(name: &str) -> Vec<String> {
     std::fs::read_to_string(path(name, "crc")).unwrap().lines().map(str::to_owned).collect()

@@ -45,3 +45,31 @@ fn inter_frames_before_the_first_key_frame_start_from_grey() {
         "a key frame starts afresh"
     );
 }
+
+#[test]
+fn unchanged_blocks_are_unchanged() {
+    let mut unchanged = 0;
+    for name in common::names() {
+        let packets = common::packets(&name);
+        let mut decoder = common::decoder(&packets).unwrap();
+        let planes = |decoder: &oggflv_theora::Decoder| {
+            decoder.picture().planes.map(|plane| plane.rows().map(<[u8]>::to_vec).collect::<Vec<_>>())
+        };
+        for packet in &packets[3..] {
+            let before = planes(&decoder);
+            let kind = decoder.decode(packet).unwrap();
+            let after = planes(&decoder);
+            for pli in 0..3 {
+                let blocks = decoder.unchanged(pli);
+                for (y, (before, after)) in before[pli].iter().zip(&after[pli]).enumerate() {
+                    for (x, (before, after)) in before.iter().zip(after).enumerate() {
+                        let is_unchanged = blocks.get((x + blocks.x) / 8, (y + blocks.y) / 8);
+                        assert!(!is_unchanged || before == after, "{name}: plane {pli}, ({x}, {y})");
+                        unchanged += u32::from(is_unchanged && kind == oggflv_theora::FrameKind::Inter);
+                    }
+                }
+            }
+        }
+    }
+    assert!(unchanged > 10_000, "only {unchanged} samples of inter frames are known to be unchanged");
+}

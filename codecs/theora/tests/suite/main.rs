@@ -5,4 +5,7 @@
 
 mod common;
 mod conformance;
+mod fuzz;
+mod parallel;
 mod robustness;
+mod writer;
