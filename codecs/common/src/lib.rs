@@ -6,6 +6,7 @@
 
 pub mod bits;
 pub mod frame;
+pub mod simd;
 
 pub use bits::{BitCounter, BitReader, BitSink, BitWriter};
 pub use frame::{Frame, FrameView, PixelFormat, Plane, PlaneView};

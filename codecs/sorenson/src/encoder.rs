@@ -2,11 +2,14 @@
 
 use crate::config::Config;
 use crate::error::{ConfigError, EncodeError};
+use crate::kernels::{Divisor, Kernels};
 use crate::macroblock::{Macroblock, MbType};
 use crate::mode::Decision;
 use crate::motion::predict::MotionField;
 use crate::picture::{PictureHeader, PictureType};
 use crate::planes::{CodedPicture, MB};
+use crate::quant::divisor;
+use oggflv_common::simd::Level;
 use oggflv_common::{BitWriter, Frame, FrameView, PixelFormat};
 
 /// Pictures that may build on one another's coefficients before a macroblock is coded intra (H.263, 4.4).
@@ -37,6 +40,8 @@ pub struct Encoder {
     motion: MotionField,
     /// How often each macroblock got coefficients since it was intra.
     updates: Vec<u8>,
+    kernels: Kernels,
+    effort: Effort,
     temporal_reference: u8,
     /// Pictures since the last key frame, itself included; `None` before the first one.
     since_key: Option<u32>,
@@ -45,6 +50,8 @@ pub struct Encoder {
 
 /// What stays the same for all macroblocks of a picture.
 pub(crate) struct Coding<'a> {
+    pub(crate) kernels: &'a Kernels,
+    pub(crate) effort: &'a Effort,
     pub(crate) source: &'a CodedPicture,
     pub(crate) reference: &'a CodedPicture,
     /// Vectors of the macroblocks coded so far.
@@ -55,10 +62,33 @@ pub(crate) struct Coding<'a> {
     pub(crate) height: usize,
     pub(crate) picture_type: PictureType,
     pub(crate) quantizer: u8,
-    /// Squared error per bit, times 256.
-    pub(crate) lambda: u64,
-    /// Absolute error per bit, times 16.
+    pub(crate) intra_divisor: Divisor,
+    pub(crate) inter_divisor: Divisor,
+    /// 64 times the squared error that a bit is worth.
+    pub(crate) lambda: i32,
+    /// 16 times the absolute error that a bit is worth.
     pub(crate) motion_lambda: u32,
+}
+
+/// How hard to try.
+#[derive(Clone, Debug)]
+pub(crate) struct Effort {
+    /// Whether levels are chosen by [`crate::trellis`].
+    pub(crate) trellis: bool,
+    /// Whether half-sample vectors are judged by Hadamard-transformed differences.
+    pub(crate) satd: bool,
+    /// Whether INTER4V is tried.
+    pub(crate) four_vectors: bool,
+    /// Cost of the best vector, over the quantiser, above which INTER4V is tried.
+    pub(crate) four_vectors_above: u32,
+    /// Cost of skipping, in bits, below which nothing else is tried.
+    pub(crate) early_skip: i64,
+    /// Difference by which INTRA must seem better than INTER before it is tried.
+    pub(crate) intra_bias: u32,
+}
+
+pub(crate) fn knob(name: &str, default: i64) -> i64 {
+    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
 }
 
 impl Encoder {
@@ -80,6 +110,15 @@ impl Encoder {
             last_motion: motion.clone(),
             motion,
             updates: vec![0; mb_width * mb_height],
+            kernels: Kernels::new(Level::active()),
+            effort: Effort {
+                trellis: knob("TRELLIS", 1) != 0,
+                satd: knob("SATD", 1) != 0,
+                four_vectors: knob("MV4", 1) != 0,
+                four_vectors_above: knob("MV4ABOVE", 1024) as u32,
+                early_skip: knob("SKIP", 6),
+                intra_bias: knob("INTRABIAS", 500) as u32,
+            },
             temporal_reference: 0,
             since_key: None,
             key_requested: false,
@@ -177,7 +216,14 @@ impl Encoder {
     /// Decides on a macroblock and puts it into the picture under construction.
     fn code_macroblock(&mut self, picture_type: PictureType, mb_x: usize, mb_y: usize) -> Macroblock {
         let quantizer = self.config.quantizer;
+        let offset = if self.effort.trellis {
+            [8, 8]
+        } else {
+            [knob("INTRAOFF", 0) as i16, knob("INTEROFF", -8) as i16]
+        };
         let coding = Coding {
+            kernels: &self.kernels,
+            effort: &self.effort,
             source: &self.source,
             reference: &self.reference,
             motion: &self.motion,
@@ -186,8 +232,10 @@ impl Encoder {
             height: self.config.height,
             picture_type,
             quantizer,
-            lambda: 218 * u64::from(quantizer).pow(2), // 0.85 Q^2
-            motion_lambda: 15 * u32::from(quantizer),  // its root, for SAD
+            intra_divisor: divisor(quantizer, offset[0]),
+            inter_divisor: divisor(quantizer, offset[1]),
+            lambda: knob("LAMBDA", 54) as i32 * i32::from(quantizer).pow(2), // 0.85 Q^2
+            motion_lambda: knob("MELAMBDA", 15) as u32 * u32::from(quantizer), // its root, for absolute errors
         };
         let decision = Decision::new(&coding, mb_x, mb_y);
         let updates = &mut self.updates[mb_y * self.mb_width + mb_x];
@@ -196,13 +244,13 @@ impl Encoder {
         } else {
             decision.inter()
         };
-        let macroblock = chosen.macroblock;
+        let (macroblock, reconstruction) = decision.reconstruct(chosen);
         if macroblock.mb_type == MbType::Intra {
             *updates = 0;
         } else if macroblock.coded_block_pattern() != 0 {
             *updates += 1;
         }
-        chosen.reconstruction.store(&mut self.current, mb_x, mb_y);
+        reconstruction.store(&mut self.current, mb_x, mb_y);
         self.motion.set(mb_x, mb_y, macroblock.mvs);
         macroblock
     }

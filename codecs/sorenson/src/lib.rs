@@ -6,22 +6,22 @@
 //!
 //! The encoder's pictures are those of ffmpeg's decoder, bit for bit (see [`Encoder::reconstruction`]).
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod block;
 mod config;
-mod dct;
 pub mod decoder;
 mod encoder;
 mod error;
+mod kernels;
 mod macroblock;
 mod mode;
 mod motion;
 mod picture;
 mod planes;
 mod quant;
-mod recon;
 mod tables;
+mod trellis;
 
 pub use config::Config;
 pub use decoder::Decoder;

@@ -33,7 +33,7 @@ pub(crate) struct Macroblock {
 impl Macroblock {
     /// A macroblock that repeats the reference.
     pub(crate) fn skipped() -> Self {
-        Self { mb_type: MbType::Skipped, mvs: [Mv::ZERO; 4], mvds: [Mv::ZERO; 4], levels: [[0; 64]; 6] }
+        Self { mb_type: MbType::Skipped, mvs: [Mv::ZERO; 4], mvds: [Mv::ZERO; 4], levels: [Levels::NONE; 6] }
     }
 
     /// Index of the first coefficient that TCOEF codes.
@@ -43,8 +43,7 @@ impl Macroblock {
 
     /// Which blocks have TCOEFs: bit 5 is Y1, bit 0 is Cr.
     pub(crate) fn coded_block_pattern(&self) -> u8 {
-        let first = self.first();
-        self.levels.iter().fold(0, |cbp, levels| cbp << 1 | u8::from(levels[first..].iter().any(|&l| l != 0)))
+        self.levels.iter().fold(0, |cbp, levels| cbp << 1 | u8::from(levels.mask != 0))
     }
 
     /// Writes the macroblock; in an I picture it must be intra.
@@ -70,7 +69,7 @@ impl Macroblock {
         }
         for (bi, levels) in self.levels.iter().enumerate() {
             if self.mb_type == MbType::Intra {
-                write_intra_dc(sink, levels[0]);
+                write_intra_dc(sink, levels.levels[0]);
             }
             if cbp >> (5 - bi) & 1 != 0 {
                 write_tcoefs(sink, levels, self.first());
@@ -120,8 +119,8 @@ mod tests {
         let mut macroblock = Macroblock::skipped();
         macroblock.mb_type = MbType::Inter;
         macroblock.mvds[0] = Mv { x: -32, y: 3 };
-        macroblock.levels[1][0] = 1;
-        macroblock.levels[5][0] = -2;
+        (macroblock.levels[1].levels[0], macroblock.levels[1].mask) = (1, 1);
+        (macroblock.levels[5].levels[0], macroblock.levels[5].mask) = (-2, 1);
         assert_eq!(macroblock.coded_block_pattern(), 0b010001);
         let mut writer = BitWriter::new();
         macroblock.write(&mut writer, PictureType::P);

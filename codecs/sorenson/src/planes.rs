@@ -110,28 +110,42 @@ impl CodedPicture {
     }
 }
 
-/// The samples of one macroblock: 16x16 of Y, then 8x8 of Cb, then 8x8 of Cr.
+/// The samples of one macroblock in rows of 16: 16 rows of Y, then 8 rows of Cb and Cr side by side.
 #[derive(Clone, Debug)]
 pub(crate) struct MbSamples(pub(crate) [u8; 384]);
 
-/// Where each of the six blocks begins in [`MbSamples`], and the distance of its rows.
-pub(crate) const BLOCK_LAYOUT: [(usize, usize); 6] =
-    [(0, 16), (8, 16), (128, 16), (136, 16), (256, 8), (320, 8)];
+/// Where each of the six blocks begins in [`MbSamples`].
+pub(crate) const BLOCK_START: [usize; 6] = [0, 8, 128, 136, 256, 264];
+
+/// Plane, first sample in [`MbSamples`], and size of the three parts of a macroblock.
+const PARTS: [(usize, usize, usize); 3] = [(0, 0, 16), (1, 256, 8), (2, 264, 8)];
 
 impl MbSamples {
-    pub(crate) fn new() -> Self {
-        Self([0; 384])
+    pub(crate) const ZERO: Self = Self([0; 384]);
+
+    /// The 16x16 samples of Y.
+    pub(crate) fn luma(&self) -> &[u8; 256] {
+        self.rows(0)
+    }
+
+    /// The 16x16 samples of Y.
+    pub(crate) fn luma_mut(&mut self) -> &mut [u8; 256] {
+        self.0.first_chunk_mut().expect("384 samples hold 256")
+    }
+
+    /// `N` samples from index `start` on.
+    pub(crate) fn rows<const N: usize>(&self, start: usize) -> &[u8; N] {
+        self.0[start..].first_chunk().expect("the samples hold the rows that are asked for")
     }
 
     /// Reads macroblock `mb_x`, `mb_y` of a picture.
     pub(crate) fn load(picture: &CodedPicture, mb_x: usize, mb_y: usize) -> Self {
-        let mut samples = Self::new();
-        for (pli, (start, size)) in [(0, 16), (256, 8), (320, 8)].into_iter().enumerate() {
+        let mut samples = Self::ZERO;
+        for (pli, start, size) in PARTS {
             let plane = &picture.planes[pli];
-            let from = plane.index((mb_x * size) as isize, (mb_y * size) as isize);
+            let from = plane.at((mb_x * size) as isize, (mb_y * size) as isize);
             for y in 0..size {
-                samples.0[start + y * size..][..size]
-                    .copy_from_slice(&plane.data[from + y * plane.stride..][..size]);
+                samples.0[start + y * MB..][..size].copy_from_slice(&from[y * plane.stride..][..size]);
             }
         }
         samples
@@ -139,12 +153,12 @@ impl MbSamples {
 
     /// Writes macroblock `mb_x`, `mb_y` of a picture.
     pub(crate) fn store(&self, picture: &mut CodedPicture, mb_x: usize, mb_y: usize) {
-        for (pli, (start, size)) in [(0, 16), (256, 8), (320, 8)].into_iter().enumerate() {
+        for (pli, start, size) in PARTS {
             let plane = &mut picture.planes[pli];
             let to = plane.index((mb_x * size) as isize, (mb_y * size) as isize);
             for y in 0..size {
                 plane.data[to + y * plane.stride..][..size]
-                    .copy_from_slice(&self.0[start + y * size..][..size]);
+                    .copy_from_slice(&self.0[start + y * MB..][..size]);
             }
         }
     }
