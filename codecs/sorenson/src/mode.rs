@@ -53,7 +53,7 @@ impl<'a> Decision<'a> {
         let prediction = MbSamples::ZERO;
         let coefficients = self.transform(&self.source, &prediction);
         let (mut base, mut gains) = (0, [0; 6]);
-        for (bi, block) in coefficients.iter().enumerate() {
+        for (bi, block) in coefficients.iter().flatten().enumerate() {
             let levels = &mut macroblock.levels[bi];
             if self.block_is_visible(bi) {
                 gains[bi] = self.quantize(block, true, levels);
@@ -161,7 +161,7 @@ impl<'a> Decision<'a> {
         };
         let mut gains = [0; 6];
         for bi in (0..6).filter(|&bi| self.block_is_visible(bi)) {
-            gains[bi] = self.quantize(&coefficients[bi], false, &mut macroblock.levels[bi]);
+            gains[bi] = self.quantize(&coefficients[bi / 2][bi % 2], false, &mut macroblock.levels[bi]);
         }
         let row = if mb_type == MbType::Inter4V { 2 } else { 0 };
         let pattern = self.choose_pattern(&mut macroblock, &gains, &MCBPC_P[row], 15);
@@ -170,9 +170,9 @@ impl<'a> Decision<'a> {
     }
 
     /// Transforms the differences of all six blocks.
-    fn transform(&self, source: &MbSamples, prediction: &MbSamples) -> [Block; 6] {
-        let mut coefficients = [[0; 64]; 6];
-        for (i, pair) in coefficients.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+    fn transform(&self, source: &MbSamples, prediction: &MbSamples) -> [[Block; 2]; 3] {
+        let mut coefficients = [[[0; 64]; 2]; 3];
+        for (i, pair) in coefficients.iter_mut().enumerate() {
             (self.coding.kernels.forward_2)(source.rows(128 * i), prediction.rows(128 * i), pair);
         }
         coefficients

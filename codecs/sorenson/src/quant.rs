@@ -99,7 +99,7 @@ mod tests {
                 let bound = if level == 0 {
                     2 * i16::from(quantizer)
                 } else {
-                    i16::from(quantizer) + 1 + c.abs() / 256
+                    i16::from(quantizer) + 1 + c.abs() / 128
                 };
                 let clipped = level.unsigned_abs() == max_level(quantizer);
                 assert!(error <= bound || clipped, "{c} at {quantizer}: {level}");

@@ -4,6 +4,7 @@ use super::{Mv, MvLimits};
 use crate::kernels::Kernels;
 use crate::macroblock::wrap_mvd;
 use crate::planes::{CodedPlane, MbSamples};
+use crate::tables::MVD;
 
 /// A vector and what it costs.
 #[derive(Clone, Copy, Debug)]
@@ -128,9 +129,8 @@ static MVD_BITS: [u8; 64] = {
     let mut bits = [1; 64];
     let mut i = 0;
     while i < 64 {
-        let magnitude = if i < 32 { 32 - i } else { i - 32 };
-        if magnitude != 0 {
-            bits[i] = crate::tables::MVD[magnitude].len + 1;
+        if i != 32 {
+            bits[i] = MVD[i.abs_diff(32)].len + 1;
         }
         i += 1;
     }
