@@ -11,19 +11,24 @@
 mod block;
 mod config;
 pub mod decoder;
+mod effort;
 mod encoder;
 mod error;
 mod kernels;
+mod lookahead;
 mod macroblock;
 mod mode;
 mod motion;
+mod parallel;
 mod picture;
 mod planes;
 mod quant;
 mod tables;
 mod trellis;
 
-pub use config::Config;
+pub use config::{Config, Preset};
 pub use decoder::Decoder;
 pub use encoder::{Encoder, Packet};
 pub use error::{ConfigError, DecodeError, EncodeError};
+pub use lookahead::{Lookahead, Plan};
+pub use parallel::{Input, encode_parallel};

@@ -5,7 +5,7 @@
 
 use crate::block::Levels;
 use crate::encoder::Coding;
-use crate::kernels::{Block, STRIDE};
+use crate::kernels::{Block, Kernels, STRIDE};
 use crate::macroblock::{Macroblock, MbType, wrap_mvd};
 use crate::motion::half_pel::predict_macroblock;
 use crate::motion::search::{Found, Search, mvd_bits};
@@ -23,7 +23,29 @@ use crate::{
 pub(crate) struct Candidate {
     pub(crate) macroblock: Macroblock,
     prediction: MbSamples,
+    quantizer: u8,
     cost: i64,
+}
+
+impl Candidate {
+    /// Makes the prediction what a decoder shows.
+    pub(crate) fn reconstruct(&mut self, kernels: &Kernels) -> &MbSamples {
+        let intra = self.macroblock.mb_type == MbType::Intra;
+        for (levels, start) in self.macroblock.levels.iter().zip(BLOCK_START) {
+            if intra || levels.mask != 0 {
+                let coefficients = dequantize_block(levels, self.quantizer, intra);
+                (kernels.inverse_add)(&coefficients, &mut self.prediction.0[start..]);
+            }
+        }
+        &self.prediction
+    }
+
+    /// Takes the place of this candidate with one of lower cost.
+    fn improve(&mut self, other: Self) {
+        if other.cost < self.cost {
+            *self = other;
+        }
+    }
 }
 
 /// The macroblock being decided on.
@@ -35,28 +57,48 @@ pub(crate) struct Decision<'a> {
     /// The part of the macroblock that is shown, in luma samples.
     visible: (usize, usize),
     limits: MvLimits,
+    /// Quantiser of the macroblock before, and the wanted change.
+    quantizer: u8,
+    dquant: i8,
     lambda: i32,
+    /// 16 times the absolute error that a bit is worth.
+    motion_lambda: u32,
 }
 
 impl<'a> Decision<'a> {
-    pub(crate) fn new(coding: &'a Coding<'a>, mb_x: usize, mb_y: usize) -> Self {
+    /// `quantizer` is that of the macroblock before, `wanted` the one to aim at, in units of 1/16.
+    pub(crate) fn new(coding: &'a Coding<'a>, mb_x: usize, mb_y: usize, quantizer: u8, wanted: u16) -> Self {
         let source = MbSamples::load(coding.source, mb_x, mb_y);
         let visible = ((coding.width - 16 * mb_x).min(16), (coding.height - 16 * mb_y).min(16));
         let limits = MvLimits::new(mb_x, mb_y, coding.width, coding.height);
-        Self { coding, mb_x, mb_y, source, visible, limits, lambda: coding.lambda }
+        let difference = i32::from(wanted) - 16 * i32::from(quantizer);
+        let dquant = if difference.abs() < coding.effort.dquant_above {
+            0
+        } else {
+            ((i32::from(wanted) + 8) / 16 - i32::from(quantizer)).clamp(-2, 2) as i8
+        };
+        let lambda = coding.effort.lambda * i32::from(wanted).pow(2) / 256;
+        let motion_lambda = coding.effort.motion_lambda * u32::from(wanted) / 16;
+        Self { coding, mb_x, mb_y, source, visible, limits, quantizer, dquant, lambda, motion_lambda }
+    }
+
+    /// The quantiser after DQUANT.
+    fn changed_quantizer(&self) -> u8 {
+        self.quantizer.saturating_add_signed(self.dquant)
     }
 
     /// Decides in an I picture, or where a macroblock must be refreshed.
     pub(crate) fn intra(&self) -> Candidate {
         let mut macroblock = Macroblock::skipped();
-        macroblock.mb_type = MbType::Intra;
+        (macroblock.mb_type, macroblock.dquant) = (MbType::Intra, self.dquant);
+        let quantizer = self.changed_quantizer();
         let prediction = MbSamples::ZERO;
         let coefficients = self.transform(&self.source, &prediction);
         let (mut base, mut gains) = (0, [0; 6]);
         for (bi, block) in coefficients.iter().flatten().enumerate() {
             let levels = &mut macroblock.levels[bi];
             if self.block_is_visible(bi) {
-                gains[bi] = self.quantize(block, true, levels);
+                gains[bi] = self.quantize(block, quantizer, true, levels);
             }
             let dc = quantize_intra_dc(block[0]);
             levels.levels[0] = dc;
@@ -64,11 +106,12 @@ impl<'a> Decision<'a> {
             base += block[1..].iter().map(|&c| i64::from(i32::from(c).pow(2))).sum::<i64>();
         }
         let (cod, mcbpc) = match self.coding.picture_type {
-            PictureType::I => (0, &MCBPC_I[0]),
-            PictureType::P => (1, &MCBPC_P[3]),
+            PictureType::I => (0, &MCBPC_I[usize::from(self.dquant != 0)]),
+            PictureType::P => (1, &MCBPC_P[3 + usize::from(self.dquant != 0)]),
         };
         let pattern = self.choose_pattern(&mut macroblock, &gains, mcbpc, 0);
-        Candidate { macroblock, prediction, cost: base + pattern + i64::from(self.lambda) * (cod + 48) }
+        let bits = cod + 48 + if self.dquant != 0 { 2 } else { 0 };
+        Candidate { macroblock, prediction, quantizer, cost: base + pattern + i64::from(self.lambda) * bits }
     }
 
     /// Decides in a P picture.
@@ -81,33 +124,21 @@ impl<'a> Decision<'a> {
         let own = [Mv::ZERO; 4];
         let predictor = self.coding.motion.predict(self.mb_x, self.mb_y, 0, &own);
         let found = self.search_macroblock(predictor);
-        let mut best = cheaper(skipped, self.inter_with(MbType::Inter, [found.mv; 4]));
-        if effort.four_vectors && found.cost > effort.four_vectors_above * u32::from(self.coding.quantizer) {
-            best = cheaper(best, self.inter_4v(found.mv));
+        let mut best = skipped;
+        best.improve(self.inter_with(MbType::Inter, [found.mv; 4]));
+        if effort.four_vectors_above.is_some_and(|bits| best.cost > bits * i64::from(self.lambda)) {
+            best.improve(self.inter_4v(found.mv));
         }
         if 16 * (self.intra_activity() + effort.intra_bias) < found.cost {
-            best = cheaper(best, self.intra());
+            best.improve(self.intra());
         }
         best
-    }
-
-    /// What a decoder makes of the candidate.
-    pub(crate) fn reconstruct(&self, candidate: Candidate) -> (Macroblock, MbSamples) {
-        let Candidate { macroblock, prediction: mut samples, .. } = candidate;
-        let intra = macroblock.mb_type == MbType::Intra;
-        for (levels, start) in macroblock.levels.iter().zip(BLOCK_START) {
-            if intra || levels.mask != 0 {
-                let coefficients = dequantize_block(levels, self.coding.quantizer, intra);
-                (self.coding.kernels.inverse_add)(&coefficients, &mut samples.0[start..]);
-            }
-        }
-        (macroblock, samples)
     }
 
     fn skipped(&self) -> Candidate {
         let prediction = MbSamples::load(self.coding.reference, self.mb_x, self.mb_y);
         let cost = self.squared_error(&prediction) + i64::from(self.lambda);
-        Candidate { macroblock: Macroblock::skipped(), prediction, cost }
+        Candidate { macroblock: Macroblock::skipped(), prediction, quantizer: self.quantizer, cost }
     }
 
     fn search_macroblock(&self, predictor: Mv) -> Found {
@@ -136,8 +167,9 @@ impl<'a> Decision<'a> {
             start: BLOCK_START[bi],
             limits: self.limits,
             predictor,
-            lambda: self.coding.motion_lambda,
+            lambda: self.motion_lambda,
             satd: self.coding.effort.satd,
+            good: self.coding.effort.good_seed * self.motion_lambda,
         }
     }
 
@@ -159,14 +191,25 @@ impl<'a> Decision<'a> {
         } else {
             self.transform(&self.source_with_cheap_edge(&prediction), &prediction)
         };
+        let (quantizer, dquant) = match mb_type {
+            MbType::Inter => (self.changed_quantizer(), self.dquant),
+            _ => (self.quantizer, 0),
+        };
         let mut gains = [0; 6];
         for bi in (0..6).filter(|&bi| self.block_is_visible(bi)) {
-            gains[bi] = self.quantize(&coefficients[bi / 2][bi % 2], false, &mut macroblock.levels[bi]);
+            gains[bi] =
+                self.quantize(&coefficients[bi / 2][bi % 2], quantizer, false, &mut macroblock.levels[bi]);
         }
-        let row = if mb_type == MbType::Inter4V { 2 } else { 0 };
-        let pattern = self.choose_pattern(&mut macroblock, &gains, &MCBPC_P[row], 15);
+        let row = if mb_type == MbType::Inter4V { 2 } else { usize::from(dquant != 0) };
+        let mut pattern = self.choose_pattern(&mut macroblock, &gains, &MCBPC_P[row], 15);
+        if dquant != 0 && macroblock.coded_block_pattern() == 0 {
+            pattern = self.choose_pattern(&mut macroblock, &[0; 6], &MCBPC_P[0], 15);
+        } else if dquant != 0 {
+            macroblock.dquant = dquant;
+            bits += 2;
+        }
         let cost = self.squared_error(&prediction) + pattern + i64::from(self.lambda) * i64::from(bits);
-        Candidate { macroblock, prediction, cost }
+        Candidate { macroblock, prediction, quantizer, cost }
     }
 
     /// Transforms the differences of all six blocks.
@@ -179,26 +222,26 @@ impl<'a> Decision<'a> {
     }
 
     /// Quantises a block; returns the gain over no coefficients, as [`trellis::optimize`] does.
-    fn quantize(&self, coefficients: &Block, intra: bool, levels: &mut Levels) -> i32 {
+    fn quantize(&self, coefficients: &Block, quantizer: u8, intra: bool, levels: &mut Levels) -> i32 {
         let coding = self.coding;
-        let divisor = if intra { coding.intra_divisor } else { coding.inter_divisor };
+        let divisor = coding.divisors[usize::from(quantizer)][usize::from(intra)];
         quantize(coding.kernels, coefficients, divisor, intra, levels);
         if coding.effort.trellis {
-            trellis::optimize(coefficients, coding.quantizer, self.lambda, usize::from(intra), levels)
+            trellis::optimize(coefficients, quantizer, self.lambda, usize::from(intra), levels)
         } else {
-            self.gain(coefficients, intra, levels)
+            self.gain(coefficients, quantizer, intra, levels)
         }
     }
 
     /// What levels gain over no coefficients.
-    fn gain(&self, coefficients: &Block, intra: bool, levels: &Levels) -> i32 {
+    fn gain(&self, coefficients: &Block, quantizer: u8, intra: bool, levels: &Levels) -> i32 {
         let (mut mask, mut next, mut gain) = (levels.mask, usize::from(intra), 0);
         while mask != 0 {
             let position = mask.trailing_zeros() as usize;
             mask &= mask - 1;
             let at = usize::from(SCAN[position]);
             let (c, level) = (i32::from(coefficients[at]), levels.levels[at]);
-            let error = c - (i32::from(dequantize(level, self.coding.quantizer)) << SCALE_BITS);
+            let error = c - (i32::from(dequantize(level, quantizer)) << SCALE_BITS);
             let magnitude = usize::from(level.unsigned_abs()).min(64);
             let bits = TCOEF_BITS[usize::from(mask == 0)][position - next][magnitude];
             gain += error * error - c * c + self.lambda * i32::from(bits);
@@ -216,31 +259,31 @@ impl<'a> Decision<'a> {
         mcbpc: &[Code; 4],
         invert: usize,
     ) -> i64 {
-        let choose = |blocks: &[i32], bits: &dyn Fn(usize) -> u8| {
-            (0..1 << blocks.len())
-                .filter_map(|pattern: usize| {
-                    let mut sum = i64::from(self.lambda) * i64::from(bits(pattern));
-                    for (i, gain) in blocks.iter().rev().enumerate() {
-                        if pattern >> i & 1 != 0 {
-                            if *gain == 0 {
-                                return None;
-                            }
-                            sum += i64::from(*gain);
-                        }
-                    }
-                    Some((sum, pattern))
-                })
-                .min()
-                .unwrap_or((0, 0))
-        };
-        let (luma, cbpy) = choose(&gains[..4], &|pattern| CBPY[pattern ^ invert].len);
-        let (chroma, cbpc) = choose(&gains[4..], &|pattern| mcbpc[pattern].len);
+        let (luma, cbpy) = self.choose::<4>(&gains[..4], |pattern| CBPY[pattern ^ invert].len);
+        let (chroma, cbpc) = self.choose::<2>(&gains[4..], |pattern| mcbpc[pattern].len);
         for bi in 0..6 {
             if (cbpy << 2 | cbpc) >> (5 - bi) & 1 == 0 {
                 macroblock.levels[bi].mask = 0;
             }
         }
         luma + chroma
+    }
+
+    /// The best pattern of `N` blocks with these gains, whose bits are `bits`; the first block is the highest bit.
+    fn choose<const N: usize>(&self, gains: &[i32], bits: impl Fn(usize) -> u8) -> (i64, usize) {
+        let sum_with = |pattern: usize| {
+            let chosen = gains.iter().enumerate().filter(|(i, _)| pattern >> (N - 1 - i) & 1 != 0);
+            chosen.map(|(_, &gain)| i64::from(gain)).sum::<i64>()
+                + i64::from(self.lambda) * i64::from(bits(pattern))
+        };
+        let mut best = (sum_with(0), 0);
+        let useful = gains.iter().fold(0, |mask, &gain| mask << 1 | usize::from(gain < 0));
+        if useful != 0 {
+            for pattern in (1..1 << N).filter(|pattern| pattern & !useful == 0) {
+                best = best.min((sum_with(pattern), pattern));
+            }
+        }
+        best
     }
 
     /// Whether any sample of block `bi` is shown.
@@ -301,9 +344,4 @@ impl<'a> Decision<'a> {
             })
             .sum()
     }
-}
-
-/// The candidate of lower cost; the first one if they are equal.
-fn cheaper(a: Candidate, b: Candidate) -> Candidate {
-    if b.cost < a.cost { b } else { a }
 }

@@ -227,7 +227,7 @@ fn bytes_of_a_grey_key_frame() {
 #[test]
 fn what_does_not_fit_is_refused() {
     let error = Encoder::new(config(0, 600, 5)).unwrap_err();
-    assert_eq!(error, ConfigError { name: "width", value: 0, least: 1, most: 65535 });
+    assert_eq!(error, ConfigError::Range { name: "width", value: 0, least: 1, most: 65535 });
     assert!(Encoder::new(config(16, 65536, 5)).is_err());
     assert!(Encoder::new(config(16, 16, 32)).is_err());
     assert!(Encoder::new(config(16, 16, 0)).is_err());

@@ -99,15 +99,35 @@ fn store_columns(block: &mut Block, i: usize, value: __m256i) {
     unsafe { _mm256_storeu_si256(columns.as_mut_ptr().cast(), value) }
 }
 
-/// Two rows of 16 reference samples.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn load_rows(reference: &[u8], at: usize, stride: usize) -> __m256i {
-    _mm256_inserti128_si256(
-        _mm256_castsi128_si256(load_16(reference, at)),
-        load_16(reference, at + stride),
-        1,
-    )
+/// Reference samples that were found long enough.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    reference: &'a [u8],
+    stride: usize,
+    last: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// Rows 0 to `last` with `width` samples each.
+    #[inline]
+    fn new(reference: &'a [u8], stride: usize, last: usize, width: usize) -> Self {
+        assert!(stride < 1 << 32 && reference.len() >= last * stride + width);
+        Self { reference, stride, last }
+    }
+
+    /// Samples `x` to `x + 15`, which must be within the width, of rows `y` and `y + 1`.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn pair(&self, y: usize, x: usize) -> __m256i {
+        debug_assert!(y < self.last && (y + 1) * self.stride + x + 16 <= self.reference.len());
+        // SAFETY: `new` has seen that all rows up to `last` with their width are in the slice, and the callers below
+        // ask for no others.
+        unsafe {
+            let at = self.reference.as_ptr().add(y * self.stride + x);
+            let (low, high) = (_mm_loadu_si128(at.cast()), _mm_loadu_si128(at.add(self.stride).cast()));
+            _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1)
+        }
+    }
 }
 
 /// The sum of the four 64-bit lanes.
@@ -129,11 +149,10 @@ fn sum_32(sums: __m256i) -> u32 {
 
 #[target_feature(enable = "avx2")]
 fn sad_16(source: &[u8; 256], reference: &[u8], stride: usize) -> u32 {
-    let reference = &reference[..15 * stride + 16];
+    let rows = Rows::new(reference, stride, 15, 16);
     let mut sums = _mm256_setzero_si256();
     for y in (0..16).step_by(2) {
-        let rows = load_rows(reference, y * stride, stride);
-        sums = _mm256_add_epi64(sums, _mm256_sad_epu8(load_32(source, y * STRIDE), rows));
+        sums = _mm256_add_epi64(sums, _mm256_sad_epu8(load_32(source, y * STRIDE), rows.pair(y, 0)));
     }
     sum_64(sums)
 }
@@ -141,16 +160,14 @@ fn sad_16(source: &[u8; 256], reference: &[u8], stride: usize) -> u32 {
 /// Two rows of 16 reference samples, interpolated.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn interpolate_rows(reference: &[u8], at: usize, stride: usize, fraction: Fraction) -> __m256i {
-    let a = load_rows(reference, at, stride);
-    match fraction {
+fn interpolate<const FRACTION: Fraction>(rows: &Rows<'_>, y: usize) -> __m256i {
+    let a = rows.pair(y, 0);
+    match FRACTION {
         0 => a,
-        1 => _mm256_avg_epu8(a, load_rows(reference, at + 1, stride)),
-        2 => _mm256_avg_epu8(a, load_rows(reference, at + stride, stride)),
+        1 => _mm256_avg_epu8(a, rows.pair(y, 1)),
+        2 => _mm256_avg_epu8(a, rows.pair(y + 1, 0)),
         _ => {
-            let b = load_rows(reference, at + 1, stride);
-            let c = load_rows(reference, at + stride, stride);
-            let d = load_rows(reference, at + stride + 1, stride);
+            let (b, c, d) = (rows.pair(y, 1), rows.pair(y + 1, 0), rows.pair(y + 1, 1));
             // The mean of means is one too large if one of them was rounded up and their sum is odd.
             let (x, y) = (_mm256_avg_epu8(a, b), _mm256_avg_epu8(c, d));
             let rounded = _mm256_or_si256(_mm256_xor_si256(a, b), _mm256_xor_si256(c, d));
@@ -160,24 +177,34 @@ fn interpolate_rows(reference: &[u8], at: usize, stride: usize, fraction: Fracti
     }
 }
 
+/// The 17th row and column are only there, and only needed, for fractions.
+#[inline]
+fn interpolated_rows(reference: &[u8], stride: usize, fraction: Fraction) -> Rows<'_> {
+    Rows::new(reference, stride, 15 + (fraction >> 1), 16 + (fraction & 1))
+}
+
+#[inline]
 #[target_feature(enable = "avx2")]
-fn sad_16_half(source: &[u8; 256], reference: &[u8], stride: usize, fraction: Fraction) -> u32 {
+fn sad_16_fraction<const FRACTION: Fraction>(source: &[u8; 256], reference: &[u8], stride: usize) -> u32 {
+    let rows = interpolated_rows(reference, stride, FRACTION);
     let mut sums = _mm256_setzero_si256();
-    macro_rules! rows {
-        ($fraction:literal) => {
-            for y in (0..16).step_by(2) {
-                let rows = interpolate_rows(reference, y * stride, stride, $fraction);
-                sums = _mm256_add_epi64(sums, _mm256_sad_epu8(load_32(source, y * STRIDE), rows));
-            }
-        };
-    }
-    match fraction {
-        0 => rows!(0),
-        1 => rows!(1),
-        2 => rows!(2),
-        _ => rows!(3),
+    for y in (0..16).step_by(2) {
+        sums = _mm256_add_epi64(
+            sums,
+            _mm256_sad_epu8(load_32(source, y * STRIDE), interpolate::<FRACTION>(&rows, y)),
+        );
     }
     sum_64(sums)
+}
+
+#[target_feature(enable = "avx2")]
+fn sad_16_half(source: &[u8; 256], reference: &[u8], stride: usize, fraction: Fraction) -> u32 {
+    match fraction {
+        0 => sad_16(source, reference, stride),
+        1 => sad_16_fraction::<1>(source, reference, stride),
+        2 => sad_16_fraction::<2>(source, reference, stride),
+        _ => sad_16_fraction::<3>(source, reference, stride),
+    }
 }
 
 #[target_feature(enable = "avx2")]
@@ -192,45 +219,63 @@ fn sad_8(source: &[u8], reference: &[u8], stride: usize) -> u32 {
     _mm_cvtsi128_si32(_mm_add_epi64(sums, _mm_unpackhi_epi64(sums, sums))) as u32
 }
 
+#[inline]
+#[target_feature(enable = "avx2")]
+fn predict_16_fraction<const FRACTION: Fraction>(reference: &[u8], stride: usize, out: &mut [u8; 256]) {
+    let rows = interpolated_rows(reference, stride, FRACTION);
+    for y in (0..16).step_by(2) {
+        let pair = interpolate::<FRACTION>(&rows, y);
+        store_16(out, y * STRIDE, _mm256_castsi256_si128(pair));
+        store_16(out, (y + 1) * STRIDE, _mm256_extracti128_si256(pair, 1));
+    }
+}
+
 #[target_feature(enable = "avx2")]
 fn predict_16(reference: &[u8], stride: usize, fraction: Fraction, out: &mut [u8; 256]) {
-    macro_rules! rows {
-        ($fraction:literal) => {
-            for y in (0..16).step_by(2) {
-                let rows = interpolate_rows(reference, y * stride, stride, $fraction);
-                store_16(out, y * STRIDE, _mm256_castsi256_si128(rows));
-                store_16(out, (y + 1) * STRIDE, _mm256_extracti128_si256(rows, 1));
-            }
-        };
-    }
     match fraction {
-        0 => rows!(0),
-        1 => rows!(1),
-        2 => rows!(2),
-        _ => rows!(3),
+        0 => predict_16_fraction::<0>(reference, stride, out),
+        1 => predict_16_fraction::<1>(reference, stride, out),
+        2 => predict_16_fraction::<2>(reference, stride, out),
+        _ => predict_16_fraction::<3>(reference, stride, out),
+    }
+}
+
+/// Eight reference samples each, interpolated.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn interpolate_8<const FRACTION: Fraction>(reference: &[u8], at: usize, stride: usize) -> __m128i {
+    let a = load_8(reference, at);
+    match FRACTION {
+        0 => a,
+        1 => _mm_avg_epu8(a, load_8(reference, at + 1)),
+        2 => _mm_avg_epu8(a, load_8(reference, at + stride)),
+        _ => {
+            let b = load_8(reference, at + 1);
+            let (c, d) = (load_8(reference, at + stride), load_8(reference, at + stride + 1));
+            let (x, y) = (_mm_avg_epu8(a, b), _mm_avg_epu8(c, d));
+            let rounded = _mm_or_si128(_mm_xor_si128(a, b), _mm_xor_si128(c, d));
+            let excess = _mm_and_si128(rounded, _mm_xor_si128(x, y));
+            _mm_sub_epi8(_mm_avg_epu8(x, y), _mm_and_si128(excess, _mm_set1_epi8(1)))
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn predict_8_fraction<const FRACTION: Fraction>(reference: &[u8], stride: usize, out: &mut [u8]) {
+    let out = &mut out[..7 * STRIDE + 8];
+    for y in 0..8 {
+        store_8(out, y * STRIDE, interpolate_8::<FRACTION>(reference, y * stride, stride));
     }
 }
 
 #[target_feature(enable = "avx2")]
 fn predict_8(reference: &[u8], stride: usize, fraction: Fraction, out: &mut [u8]) {
-    let one = _mm_set1_epi8(1);
-    for y in 0..8 {
-        let at = y * stride;
-        let a = load_8(reference, at);
-        let value = match fraction {
-            0 => a,
-            1 => _mm_avg_epu8(a, load_8(reference, at + 1)),
-            2 => _mm_avg_epu8(a, load_8(reference, at + stride)),
-            _ => {
-                let b = load_8(reference, at + 1);
-                let (c, d) = (load_8(reference, at + stride), load_8(reference, at + stride + 1));
-                let (x, y) = (_mm_avg_epu8(a, b), _mm_avg_epu8(c, d));
-                let rounded = _mm_or_si128(_mm_xor_si128(a, b), _mm_xor_si128(c, d));
-                let excess = _mm_and_si128(rounded, _mm_xor_si128(x, y));
-                _mm_sub_epi8(_mm_avg_epu8(x, y), _mm_and_si128(excess, one))
-            }
-        };
-        store_8(out, y * STRIDE, value);
+    match fraction {
+        0 => predict_8_fraction::<0>(reference, stride, out),
+        1 => predict_8_fraction::<1>(reference, stride, out),
+        2 => predict_8_fraction::<2>(reference, stride, out),
+        _ => predict_8_fraction::<3>(reference, stride, out),
     }
 }
 

@@ -29,17 +29,24 @@ pub(crate) struct Search<'a> {
     pub(crate) lambda: u32,
     /// Whether half samples are judged by Hadamard-transformed differences.
     pub(crate) satd: bool,
+    /// Cost below which a seed is good enough to skip the wide steps.
+    pub(crate) good: u32,
 }
 
 /// Steps to the neighbours of a full-sample vector.
 const DIAMOND: [(i16, i16); 4] = [(0, -1), (-1, 0), (1, 0), (0, 1)];
+/// Wider steps, around the clock.
 const HEXAGON: [(i16, i16); 6] = [(-2, 0), (-1, -2), (1, -2), (2, 0), (1, 2), (-1, 2)];
 
 impl Search<'_> {
     /// Searches 16x16 samples from `seeds` on.
     pub(crate) fn macroblock(&self, seeds: &[Mv]) -> Found {
         let sad = |mv: Mv| (self.kernels.sad_16)(self.source.luma(), self.at(mv), self.reference.stride);
-        let best = self.full_pel(seeds, &sad);
+        let mut best = self.seed(seeds, &sad);
+        if best.cost >= self.good {
+            self.wide_steps(&sad, &mut best);
+        }
+        self.narrow_steps(&sad, &mut best);
         let fraction = |mv: Mv| {
             let (from, stride) = (self.at(mv), self.reference.stride);
             if self.satd {
@@ -56,8 +63,9 @@ impl Search<'_> {
     /// Searches 8x8 samples from `seeds` on.
     pub(crate) fn block(&self, seeds: &[Mv]) -> Found {
         let source = &self.source.0[self.start..];
-        let best =
-            self.full_pel(seeds, &|mv| (self.kernels.sad_8)(source, self.at(mv), self.reference.stride));
+        let sad = |mv: Mv| (self.kernels.sad_8)(source, self.at(mv), self.reference.stride);
+        let mut best = self.seed(seeds, &sad);
+        self.narrow_steps(&sad, &mut best);
         let fraction = |mv: Mv| {
             let mut prediction = [0; 128];
             (self.kernels.predict_8)(self.at(mv), self.reference.stride, mv.fraction(), &mut prediction);
@@ -75,36 +83,74 @@ impl Search<'_> {
         self.reference.at(self.x as isize + isize::from(mv.x >> 1), self.y as isize + isize::from(mv.y >> 1))
     }
 
-    /// The best of the seeds, then downhill in wide and in narrow steps.
-    fn full_pel(&self, seeds: &[Mv], difference: &impl Fn(Mv) -> u32) -> Found {
+    /// The best of the seeds, rounded to full samples.
+    fn seed(&self, seeds: &[Mv], difference: &impl Fn(Mv) -> u32) -> Found {
         let mut best = Found { mv: Mv { x: i16::MIN, y: 0 }, cost: u32::MAX };
-        for seed in seeds {
-            let whole = |component: i16, most: i16| (component & !1).clamp(MvLimits::MIN, most & !1);
-            let mv = Mv { x: whole(seed.x, self.limits.max_x), y: whole(seed.y, self.limits.max_y) };
-            self.try_mv(mv, difference, &mut best);
+        for (i, seed) in seeds.iter().enumerate() {
+            if !seeds[..i].contains(seed) {
+                let whole = |component: i16, most: i16| (component & !1).clamp(MvLimits::MIN, most & !1);
+                let mv = Mv { x: whole(seed.x, self.limits.max_x), y: whole(seed.y, self.limits.max_y) };
+                self.try_mv(mv, difference, &mut best);
+            }
         }
-        while self.step(&HEXAGON, difference, &mut best) {}
-        while self.step(&DIAMOND, difference, &mut best) {}
         best
     }
 
-    /// Tries the neighbours of the best vector; whether one of them is better.
-    fn step(&self, neighbours: &[(i16, i16)], difference: &impl Fn(Mv) -> u32, best: &mut Found) -> bool {
-        let centre = best.mv;
-        for (x, y) in neighbours {
-            self.try_mv(Mv { x: centre.x + 2 * x, y: centre.y + 2 * y }, difference, best);
+    /// Goes to the best of the four nearest neighbours as long as there is a better one.
+    fn narrow_steps(&self, difference: &impl Fn(Mv) -> u32, best: &mut Found) {
+        loop {
+            let centre = best.mv;
+            for (x, y) in DIAMOND {
+                self.try_mv(Mv { x: centre.x + 2 * x, y: centre.y + 2 * y }, difference, best);
+            }
+            if best.mv == centre {
+                return;
+            }
         }
-        best.mv != centre
     }
 
-    /// Judges a full-sample vector and its eight neighbours by `difference`.
+    /// Goes to the best corner of a hexagon around the best vector as long as there is a better one. After the first
+    /// step, only the three corners around the last direction are new.
+    fn wide_steps(&self, difference: &impl Fn(Mv) -> u32, best: &mut Found) {
+        let mut corners = 0..6;
+        loop {
+            let (centre, mut direction) = (best.mv, None);
+            for corner in corners {
+                let (x, y) = HEXAGON[corner % 6];
+                if self.try_mv(Mv { x: centre.x + 2 * x, y: centre.y + 2 * y }, difference, best) {
+                    direction = Some(corner % 6);
+                }
+            }
+            match direction {
+                Some(direction) => corners = direction + 5..direction + 8,
+                None => return,
+            }
+        }
+    }
+
+    /// Judges a full-sample vector and its neighbours by `difference`: those beside it, then those between the better
+    /// ones of them.
     fn half_pel(&self, full: Found, difference: &impl Fn(Mv) -> u32) -> Found {
         let centre = full.mv;
-        let mut best = if self.satd { Found { cost: self.cost(centre, difference), ..full } } else { full };
-        for y in -1..=1 {
-            for x in -1..=1 {
-                self.try_mv(Mv { x: centre.x + x, y: centre.y + y }, difference, &mut best);
-            }
+        let start = if self.satd { Found { cost: self.cost(centre, difference), ..full } } else { full };
+        let mut best = start;
+        // The better one of two opposite neighbours.
+        let mut better = |steps: [(i16, i16); 2]| {
+            let costs = steps.map(|(x, y)| {
+                let mut found = Found { mv: centre, cost: u32::MAX };
+                self.try_mv(Mv { x: centre.x + x, y: centre.y + y }, difference, &mut found);
+                if found.cost < best.cost {
+                    best = found;
+                }
+                found.cost
+            });
+            if costs[1] < costs[0] { steps[1] } else { steps[0] }
+        };
+        let (x, y) = (better([(-1, 0), (1, 0)]).0, better([(0, -1), (0, 1)]).1);
+        self.try_mv(Mv { x: centre.x + x, y: centre.y + y }, difference, &mut best);
+        if self.satd && best.mv != centre {
+            let other = if best.mv.x == centre.x { (-x, y) } else { (x, -y) };
+            self.try_mv(Mv { x: centre.x + other.0, y: centre.y + other.1 }, difference, &mut best);
         }
         best
     }
@@ -113,14 +159,17 @@ impl Search<'_> {
         self.lambda * mvd_bits(mv, self.predictor) + 16 * difference(mv)
     }
 
-    fn try_mv(&self, mv: Mv, difference: &impl Fn(Mv) -> u32, best: &mut Found) {
-        if mv != best.mv && self.limits.contain(mv) && self.lambda * mvd_bits(mv, self.predictor) < best.cost
-        {
-            let cost = self.cost(mv, difference);
+    /// Takes a vector if it is legal and better; whether it was.
+    fn try_mv(&self, mv: Mv, difference: &impl Fn(Mv) -> u32, best: &mut Found) -> bool {
+        let rate = self.lambda * mvd_bits(mv, self.predictor);
+        if mv != best.mv && self.limits.contain(mv) && rate < best.cost {
+            let cost = rate + 16 * difference(mv);
             if cost < best.cost {
                 *best = Found { mv, cost };
+                return true;
             }
         }
+        false
     }
 }
 
