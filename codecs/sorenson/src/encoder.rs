@@ -6,7 +6,7 @@ use crate::error::{ConfigError, EncodeError};
 use crate::kernels::{Divisor, Kernels};
 use crate::lookahead::Plan;
 use crate::macroblock::{Macroblock, MbType};
-use crate::mode::Decision;
+use crate::mode::{Candidates, Decision};
 use crate::motion::Mv;
 use crate::motion::predict::MotionField;
 use crate::picture::{PictureHeader, PictureType};
@@ -50,6 +50,7 @@ pub struct Encoder {
     quantizer: u8,
     /// The quantiser to aim at for each macroblock of the picture, in units of 1/16.
     wanted: Vec<u16>,
+    candidates: Candidates,
     temporal_reference: u8,
     /// Pictures since the last key frame, itself included; `None` before the first one.
     since_key: Option<u32>,
@@ -106,6 +107,7 @@ impl Encoder {
             effort,
             quantizer: 0,
             wanted: Vec::new(),
+            candidates: Candidates::new(),
             temporal_reference: 0,
             since_key: None,
             key_requested: false,
@@ -247,11 +249,12 @@ impl Encoder {
         let at = mb_y * self.mb_width + mb_x;
         let decision = Decision::new(&coding, mb_x, mb_y, self.quantizer, self.wanted[at]);
         let updates = &mut self.updates[at];
-        let mut chosen = if picture_type == PictureType::I || *updates >= REFRESH {
-            decision.intra()
+        if picture_type == PictureType::I || *updates >= REFRESH {
+            decision.intra(&mut self.candidates);
         } else {
-            decision.inter()
-        };
+            decision.inter(&mut self.candidates);
+        }
+        let chosen = &mut self.candidates.best;
         chosen.reconstruct(&self.kernels).store(&mut self.current, mb_x, mb_y);
         let macroblock = &chosen.macroblock;
         self.quantizer = self.quantizer.saturating_add_signed(macroblock.dquant);

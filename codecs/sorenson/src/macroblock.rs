@@ -44,6 +44,15 @@ impl Macroblock {
         }
     }
 
+    /// Makes it one of type `mb_type` without vectors and coefficients.
+    pub(crate) fn reset(&mut self, mb_type: MbType) {
+        (self.mb_type, self.dquant) = (mb_type, 0);
+        (self.mvs, self.mvds) = ([Mv::ZERO; 4], [Mv::ZERO; 4]);
+        for levels in &mut self.levels {
+            levels.mask = 0;
+        }
+    }
+
     /// Index of the first coefficient that TCOEF codes.
     fn first(&self) -> usize {
         usize::from(self.mb_type == MbType::Intra)

@@ -20,6 +20,7 @@ use crate::{
 };
 
 /// A way to code a macroblock.
+#[derive(Clone, Debug)]
 pub(crate) struct Candidate {
     pub(crate) macroblock: Macroblock,
     prediction: MbSamples,
@@ -39,11 +40,30 @@ impl Candidate {
         }
         &self.prediction
     }
+}
 
-    /// Takes the place of this candidate with one of lower cost.
-    fn improve(&mut self, other: Self) {
-        if other.cost < self.cost {
-            *self = other;
+/// The best candidate so far, and room for another one.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidates {
+    pub(crate) best: Box<Candidate>,
+    trial: Box<Candidate>,
+}
+
+impl Candidates {
+    pub(crate) fn new() -> Self {
+        let none = Box::new(Candidate {
+            macroblock: Macroblock::skipped(),
+            prediction: MbSamples::ZERO,
+            quantizer: 0,
+            cost: 0,
+        });
+        Self { best: none.clone(), trial: none }
+    }
+
+    /// Keeps the trial if it costs less.
+    fn keep_cheaper(&mut self) {
+        if self.trial.cost < self.best.cost {
+            std::mem::swap(&mut self.best, &mut self.trial);
         }
     }
 }
@@ -68,7 +88,8 @@ pub(crate) struct Decision<'a> {
 impl<'a> Decision<'a> {
     /// `quantizer` is that of the macroblock before, `wanted` the one to aim at, in units of 1/16.
     pub(crate) fn new(coding: &'a Coding<'a>, mb_x: usize, mb_y: usize, quantizer: u8, wanted: u16) -> Self {
-        let source = MbSamples::load(coding.source, mb_x, mb_y);
+        let mut source = MbSamples::ZERO;
+        source.load(coding.source, mb_x, mb_y);
         let visible = ((coding.width - 16 * mb_x).min(16), (coding.height - 16 * mb_y).min(16));
         let limits = MvLimits::new(mb_x, mb_y, coding.width, coding.height);
         let difference = i32::from(wanted) - 16 * i32::from(quantizer);
@@ -88,57 +109,68 @@ impl<'a> Decision<'a> {
     }
 
     /// Decides in an I picture, or where a macroblock must be refreshed.
-    pub(crate) fn intra(&self) -> Candidate {
-        let mut macroblock = Macroblock::skipped();
-        (macroblock.mb_type, macroblock.dquant) = (MbType::Intra, self.dquant);
-        let quantizer = self.changed_quantizer();
-        let prediction = MbSamples::ZERO;
-        let coefficients = self.transform(&self.source, &prediction);
+    pub(crate) fn intra(&self, candidates: &mut Candidates) {
+        self.code_intra(&mut candidates.best);
+    }
+
+    /// Decides in a P picture.
+    pub(crate) fn inter(&self, candidates: &mut Candidates) {
+        let effort = self.coding.effort;
+        self.skip(&mut candidates.best);
+        if candidates.best.cost < i64::from(self.lambda) * effort.early_skip {
+            return;
+        }
+        let predictor = self.coding.motion.predict(self.mb_x, self.mb_y, 0, &[Mv::ZERO; 4]);
+        let found = self.search_macroblock(predictor);
+        self.code_inter(MbType::Inter, [found.mv; 4], &mut candidates.trial);
+        candidates.keep_cheaper();
+        if effort.four_vectors_above.is_some_and(|bits| candidates.best.cost > bits * i64::from(self.lambda))
+        {
+            let mvs = self.search_blocks(found.mv);
+            self.code_inter(MbType::Inter4V, mvs, &mut candidates.trial);
+            candidates.keep_cheaper();
+        }
+        if found.cost > 16 * effort.intra_bias
+            && found.cost > 16 * (self.intra_activity() + effort.intra_bias)
+        {
+            self.code_intra(&mut candidates.trial);
+            candidates.keep_cheaper();
+        }
+    }
+
+    fn skip(&self, out: &mut Candidate) {
+        out.macroblock.reset(MbType::Skipped);
+        out.prediction.load(self.coding.reference, self.mb_x, self.mb_y);
+        out.quantizer = self.quantizer;
+        out.cost = self.squared_error(&out.prediction) + i64::from(self.lambda);
+    }
+
+    fn code_intra(&self, out: &mut Candidate) {
+        let macroblock = &mut out.macroblock;
+        macroblock.reset(MbType::Intra);
+        macroblock.dquant = self.dquant;
+        out.quantizer = self.changed_quantizer();
+        out.prediction = MbSamples::ZERO;
+        let coefficients = self.transform(&self.source, &out.prediction);
         let (mut base, mut gains) = (0, [0; 6]);
         for (bi, block) in coefficients.iter().flatten().enumerate() {
             let levels = &mut macroblock.levels[bi];
             if self.block_is_visible(bi) {
-                gains[bi] = self.quantize(block, quantizer, true, levels);
+                gains[bi] = self.quantize(block, out.quantizer, true, levels);
             }
             let dc = quantize_intra_dc(block[0]);
             levels.levels[0] = dc;
             base += i64::from(i32::from(block[0]) - 64 * i32::from(dc)).pow(2);
             base += block[1..].iter().map(|&c| i64::from(i32::from(c).pow(2))).sum::<i64>();
         }
+        let changed = usize::from(self.dquant != 0);
         let (cod, mcbpc) = match self.coding.picture_type {
-            PictureType::I => (0, &MCBPC_I[usize::from(self.dquant != 0)]),
-            PictureType::P => (1, &MCBPC_P[3 + usize::from(self.dquant != 0)]),
+            PictureType::I => (0, &MCBPC_I[changed]),
+            PictureType::P => (1, &MCBPC_P[3 + changed]),
         };
-        let pattern = self.choose_pattern(&mut macroblock, &gains, mcbpc, 0);
-        let bits = cod + 48 + if self.dquant != 0 { 2 } else { 0 };
-        Candidate { macroblock, prediction, quantizer, cost: base + pattern + i64::from(self.lambda) * bits }
-    }
-
-    /// Decides in a P picture.
-    pub(crate) fn inter(&self) -> Candidate {
-        let effort = self.coding.effort;
-        let skipped = self.skipped();
-        if skipped.cost < i64::from(self.lambda) * effort.early_skip {
-            return skipped;
-        }
-        let own = [Mv::ZERO; 4];
-        let predictor = self.coding.motion.predict(self.mb_x, self.mb_y, 0, &own);
-        let found = self.search_macroblock(predictor);
-        let mut best = skipped;
-        best.improve(self.inter_with(MbType::Inter, [found.mv; 4]));
-        if effort.four_vectors_above.is_some_and(|bits| best.cost > bits * i64::from(self.lambda)) {
-            best.improve(self.inter_4v(found.mv));
-        }
-        if 16 * (self.intra_activity() + effort.intra_bias) < found.cost {
-            best.improve(self.intra());
-        }
-        best
-    }
-
-    fn skipped(&self) -> Candidate {
-        let prediction = MbSamples::load(self.coding.reference, self.mb_x, self.mb_y);
-        let cost = self.squared_error(&prediction) + i64::from(self.lambda);
-        Candidate { macroblock: Macroblock::skipped(), prediction, quantizer: self.quantizer, cost }
+        let pattern = self.choose_pattern(macroblock, &gains, mcbpc, 0);
+        let bits = cod + 48 + 2 * changed as i64;
+        out.cost = base + pattern + i64::from(self.lambda) * bits;
     }
 
     fn search_macroblock(&self, predictor: Mv) -> Found {
@@ -148,13 +180,13 @@ impl<'a> Decision<'a> {
     }
 
     /// Searches a vector for each luma block, from that of the macroblock on.
-    fn inter_4v(&self, seed: Mv) -> Candidate {
+    fn search_blocks(&self, seed: Mv) -> [Mv; 4] {
         let mut mvs = [Mv::ZERO; 4];
         for bi in 0..4 {
             let predictor = self.coding.motion.predict(self.mb_x, self.mb_y, bi, &mvs);
             mvs[bi] = self.search(bi, predictor).block(&[seed, predictor]).mv;
         }
-        self.inter_with(MbType::Inter4V, mvs)
+        mvs
     }
 
     fn search(&self, bi: usize, predictor: Mv) -> Search<'_> {
@@ -174,9 +206,10 @@ impl<'a> Decision<'a> {
     }
 
     /// Codes the macroblock with the given vectors.
-    fn inter_with(&self, mb_type: MbType, mvs: [Mv; 4]) -> Candidate {
-        let mut macroblock = Macroblock::skipped();
-        (macroblock.mb_type, macroblock.mvs) = (mb_type, mvs);
+    fn code_inter(&self, mb_type: MbType, mvs: [Mv; 4], out: &mut Candidate) {
+        let macroblock = &mut out.macroblock;
+        macroblock.reset(mb_type);
+        macroblock.mvs = mvs;
         let mut bits = 1;
         for bi in 0..if mb_type == MbType::Inter4V { 4 } else { 1 } {
             let predictor = self.coding.motion.predict(self.mb_x, self.mb_y, bi, &mvs);
@@ -184,32 +217,43 @@ impl<'a> Decision<'a> {
             macroblock.mvds[bi] = mvd;
             bits += mvd_bits(mvd, Mv::ZERO);
         }
-        let prediction =
-            predict_macroblock(self.coding.kernels, self.coding.reference, self.mb_x, self.mb_y, &mvs);
+        let prediction = &mut out.prediction;
+        predict_macroblock(
+            self.coding.kernels,
+            self.coding.reference,
+            self.mb_x,
+            self.mb_y,
+            &mvs,
+            prediction,
+        );
         let coefficients = if self.visible == (16, 16) {
-            self.transform(&self.source, &prediction)
+            self.transform(&self.source, prediction)
         } else {
-            self.transform(&self.source_with_cheap_edge(&prediction), &prediction)
+            self.transform(&self.source_with_cheap_edge(prediction), prediction)
         };
+        // INTER4V cannot change the quantiser.
         let (quantizer, dquant) = match mb_type {
             MbType::Inter => (self.changed_quantizer(), self.dquant),
             _ => (self.quantizer, 0),
         };
         let mut gains = [0; 6];
         for bi in (0..6).filter(|&bi| self.block_is_visible(bi)) {
-            gains[bi] =
-                self.quantize(&coefficients[bi / 2][bi % 2], quantizer, false, &mut macroblock.levels[bi]);
+            let block = &coefficients[bi / 2][bi % 2];
+            gains[bi] = self.quantize(block, quantizer, false, &mut macroblock.levels[bi]);
         }
         let row = if mb_type == MbType::Inter4V { 2 } else { usize::from(dquant != 0) };
-        let mut pattern = self.choose_pattern(&mut macroblock, &gains, &MCBPC_P[row], 15);
-        if dquant != 0 && macroblock.coded_block_pattern() == 0 {
-            pattern = self.choose_pattern(&mut macroblock, &[0; 6], &MCBPC_P[0], 15);
-        } else if dquant != 0 {
-            macroblock.dquant = dquant;
-            bits += 2;
+        let mut pattern = self.choose_pattern(macroblock, &gains, &MCBPC_P[row], 15);
+        if dquant != 0 {
+            if macroblock.coded_block_pattern() == 0 {
+                // Nothing to change the quantiser for.
+                pattern = self.choose_pattern(macroblock, &[0; 6], &MCBPC_P[0], 15);
+            } else {
+                macroblock.dquant = dquant;
+                bits += 2;
+            }
         }
-        let cost = self.squared_error(&prediction) + pattern + i64::from(self.lambda) * i64::from(bits);
-        Candidate { macroblock, prediction, quantizer, cost }
+        out.quantizer = quantizer;
+        out.cost = self.squared_error(prediction) + pattern + i64::from(self.lambda) * i64::from(bits);
     }
 
     /// Transforms the differences of all six blocks.
@@ -335,13 +379,9 @@ impl<'a> Decision<'a> {
 
     /// Sum of the absolute differences of luma from the means of its blocks.
     fn intra_activity(&self) -> u32 {
-        BLOCK_START[..4]
-            .iter()
-            .map(|start| {
-                let samples = || (0..8).flat_map(|y| &self.source.0[start + y * STRIDE..][..8]);
-                let mean = (samples().map(|&s| u32::from(s)).sum::<u32>() + 32) / 64;
-                samples().map(|&s| u32::from(s).abs_diff(mean)).sum::<u32>()
-            })
-            .sum()
+        let sad = |start: usize, value: u8| {
+            (self.coding.kernels.sad_8)(&self.source.0[start..], &[value; 8 * STRIDE], STRIDE)
+        };
+        BLOCK_START[..4].iter().map(|&start| sad(start, ((sad(start, 0) + 32) / 64) as u8)).sum()
     }
 }

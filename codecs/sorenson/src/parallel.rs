@@ -22,7 +22,7 @@ pub enum Input {
     Repeat,
 }
 
-/// Encodes `inputs` with `threads` threads (1 or more) besides the calling one, and hands the packets to `sink` in
+/// Encodes `inputs` with `threads` threads besides the calling one (0 or 1: on the calling one), and hands the packets to `sink` in
 /// order. At most `threads` inputs are in flight.
 ///
 /// # Errors
@@ -37,8 +37,16 @@ pub fn encode_parallel<E: From<ConfigError> + From<EncodeError>>(
     inputs: impl IntoIterator<Item = Input>,
     mut sink: impl FnMut(Packet) -> Result<(), E>,
 ) -> Result<(), E> {
-    let encoder = Encoder::with_preset(config.clone(), preset)?;
-    let threads = threads.max(1);
+    let mut encoder = Encoder::with_preset(config.clone(), preset)?;
+    if threads <= 1 {
+        for input in inputs {
+            sink(match input {
+                Input::Frame(frame, plan) => encoder.encode_planned(&frame, &plan)?,
+                Input::Repeat => encoder.encode_skipped(),
+            })?;
+        }
+        return Ok(());
+    }
     thread::scope(|scope| {
         let mut workers: Vec<Worker> = Vec::new();
         let mut last = Arc::new(Progress::default());

@@ -190,15 +190,13 @@ impl MbSamples {
     }
 
     /// Reads macroblock `mb_x`, `mb_y` of a picture.
-    pub(crate) fn load(picture: &CodedPicture, mb_x: usize, mb_y: usize) -> Self {
-        let mut samples = Self::ZERO;
+    pub(crate) fn load(&mut self, picture: &CodedPicture, mb_x: usize, mb_y: usize) {
         let [y, cb, cr] = &picture.planes;
-        copy_rows::<16>(y.at(16 * mb_x as isize, 16 * mb_y as isize), y.stride, &mut samples.0, MB);
+        copy_rows::<16>(y.at(16 * mb_x as isize, 16 * mb_y as isize), y.stride, &mut self.0, MB);
         for (plane, start) in [(cb, BLOCK_START[4]), (cr, BLOCK_START[5])] {
             let from = plane.at(8 * mb_x as isize, 8 * mb_y as isize);
-            copy_rows::<8>(from, plane.stride, &mut samples.0[start..], MB);
+            copy_rows::<8>(from, plane.stride, &mut self.0[start..], MB);
         }
-        samples
     }
 
     /// Writes macroblock `mb_x`, `mb_y` of a picture.

@@ -11,8 +11,8 @@ pub(crate) fn predict_macroblock(
     mb_x: usize,
     mb_y: usize,
     mvs: &[Mv; 4],
-) -> MbSamples {
-    let mut samples = MbSamples::ZERO;
+    samples: &mut MbSamples,
+) {
     let [luma, cb, cr] = &reference.planes;
     let (x, y) = (16 * mb_x, 16 * mb_y);
     if mvs[1..].iter().all(|mv| *mv == mvs[0]) {
@@ -32,7 +32,6 @@ pub(crate) fn predict_macroblock(
             &mut samples.0[start..],
         );
     }
-    samples
 }
 
 /// The samples from `x`, `y` on, moved by the whole part of `mv`.
