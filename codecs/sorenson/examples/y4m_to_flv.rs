@@ -1,9 +1,9 @@
-//! Encodes a YUV4MPEG2 file: `y4m_to_flv IN.y4m OUT.flv --quantizer Q [--keyint N]`.
+//! Encodes a YUV4MPEG2 file: `y4m_to_flv IN.y4m OUT.flv --quantizer Q [--preset P] [--keyint N] [--threads N]`.
 //!
 //! Every frame gives one video tag, so that the encoder can be measured alone. IN may be `-` for the standard input.
 
 use oggflv_common::{Frame, PixelFormat};
-use oggflv_sorenson::{Config, Encoder};
+use oggflv_sorenson::{Config, Input, Lookahead, Packet, Preset, encode_parallel};
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
@@ -21,30 +21,55 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let [input, output, options @ ..] = arguments else {
-        return Err("usage: y4m_to_flv IN.y4m OUT.flv --quantizer Q [--keyint N]".into());
+        return Err(
+            "usage: y4m_to_flv IN.y4m OUT.flv --quantizer Q [--preset P] [--keyint N] [--threads N]".into()
+        );
     };
     let input: Box<dyn Read> =
         if input == "-" { Box::new(io::stdin()) } else { Box::new(File::open(input)?) };
     let mut reader = Y4mReader::new(BufReader::with_capacity(1 << 20, input))?;
     let mut config = Config { width: reader.width, height: reader.height, quantizer: 5, keyint: 250 };
+    let (mut preset, mut threads) = (Preset::default(), 1);
     for option in options.chunks(2) {
         match option {
             [name, value] if name == "--quantizer" => config.quantizer = value.parse()?,
+            [name, value] if name == "--preset" => preset = value.parse()?,
+            [name, value] if name == "--threads" => threads = value.parse()?,
             [name, value] if name == "--keyint" => config.keyint = value.parse()?,
             _ => return Err(format!("cannot make sense of {}", option.join(" ")).into()),
         }
     }
-    let mut encoder = Encoder::new(config)?;
-    let mut writer = FlvWriter::new(BufWriter::new(File::create(output)?))?;
+    let mut writer = FlvWriter::new(BufWriter::new(File::create(output)?), reader.rate)?;
+    let mut lookahead = Lookahead::new(&config);
+    let mut failure = None;
+    let inputs = std::iter::from_fn(|| {
+        loop {
+            if let Some((frame, plan)) = lookahead.receive() {
+                return Some(Input::Frame(frame, plan));
+            }
+            if lookahead.is_finished() {
+                return None;
+            }
+            if let Err(error) = next(&mut reader, &mut lookahead) {
+                failure = Some(error);
+                return None;
+            }
+        }
+    });
+    let sink = |packet: Packet| Ok::<_, Box<dyn Error>>(writer.video(&packet)?);
+    encode_parallel(&config, preset, threads, inputs, sink)?;
+    failure.map_or_else(|| Ok(writer.out.flush()?), Err)
+}
+
+/// Sends the next frame, or says that there is none.
+fn next<R: BufRead>(reader: &mut Y4mReader<R>, lookahead: &mut Lookahead) -> Result<(), Box<dyn Error>> {
     let mut frame = Frame::new(PixelFormat::Yuv420, reader.width, reader.height);
-    let mut count = 0u64;
-    while reader.read(&mut frame)? {
-        let packet = encoder.encode(&frame)?;
-        let milliseconds = (count * 1000 * reader.rate.1 + reader.rate.0 / 2) / reader.rate.0;
-        writer.video(milliseconds as u32, packet.key, &packet.data)?;
-        count += 1;
+    if reader.read(&mut frame)? {
+        lookahead.send(frame)?;
+    } else {
+        lookahead.finish();
     }
-    Ok(writer.out.flush()?)
+    Ok(())
 }
 
 struct Y4mReader<R> {
@@ -103,22 +128,27 @@ impl<R: BufRead> Y4mReader<R> {
 /// Writes an FLV file with video tags only.
 struct FlvWriter<W> {
     out: W,
+    /// Frames in so many seconds.
+    rate: (u64, u64),
+    count: u64,
 }
 
 impl<W: Write> FlvWriter<W> {
-    fn new(mut out: W) -> io::Result<Self> {
+    fn new(mut out: W, rate: (u64, u64)) -> io::Result<Self> {
         out.write_all(b"FLV\x01\x01\x00\x00\x00\x09\x00\x00\x00\x00")?;
-        Ok(Self { out })
+        Ok(Self { out, rate, count: 0 })
     }
 
-    fn video(&mut self, milliseconds: u32, key: bool, data: &[u8]) -> io::Result<()> {
-        let size = data.len() as u32 + 1;
+    fn video(&mut self, packet: &Packet) -> io::Result<()> {
+        let size = packet.data.len() as u32 + 1;
+        let milliseconds = ((self.count * 1000 * self.rate.1 + self.rate.0 / 2) / self.rate.0) as u32;
+        self.count += 1;
         self.out.write_all(&[9])?;
         self.out.write_all(&size.to_be_bytes()[1..])?;
         self.out.write_all(&milliseconds.to_be_bytes()[1..])?;
         self.out.write_all(&milliseconds.to_be_bytes()[..1])?;
-        self.out.write_all(&[0, 0, 0, if key { 0x12 } else { 0x22 }])?;
-        self.out.write_all(data)?;
+        self.out.write_all(&[0, 0, 0, if packet.key { 0x12 } else { 0x22 }])?;
+        self.out.write_all(&packet.data)?;
         self.out.write_all(&(size + 11).to_be_bytes())
     }
 }

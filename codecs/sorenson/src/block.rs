@@ -1,10 +1,43 @@
 //! The block layer: INTRADC and TCOEF (H.263, 5.4).
 
-use crate::tables::{Code, TCOEF, TCOEF_ESCAPE};
+use crate::kernels::Block;
+use crate::tables::{Code, TCOEF, TCOEF_ESCAPE, ZIGZAG};
 use oggflv_common::BitSink;
 
-/// Quantised coefficients in zigzag order.
-pub(crate) type Levels = [i16; 64];
+/// Where each coefficient, in the order of transmission, stands in a [`Block`].
+pub(crate) const SCAN: [u8; 64] = {
+    let mut scan = [0; 64];
+    let mut i = 0;
+    while i < 64 {
+        scan[i] = ZIGZAG[i] % 8 * 8 + ZIGZAG[i] / 8;
+        i += 1;
+    }
+    scan
+};
+
+/// The reverse of [`SCAN`].
+pub(crate) const POSITION: [u8; 64] = {
+    let mut positions = [0; 64];
+    let mut i = 0;
+    while i < 64 {
+        positions[SCAN[i] as usize] = i as u8;
+        i += 1;
+    }
+    positions
+};
+
+/// Quantised coefficients of a block.
+#[derive(Clone, Debug)]
+pub(crate) struct Levels {
+    pub(crate) levels: Block,
+    /// Bit i is set if the coefficient at position i in the order of transmission is not zero. INTRADC has no bit.
+    pub(crate) mask: u64,
+}
+
+impl Levels {
+    /// No coefficients.
+    pub(crate) const NONE: Self = Self { levels: [0; 64], mask: 0 };
+}
 
 /// Largest magnitude of LEVEL in [`TCOEF`].
 const MAX_LEVEL: usize = 12;
@@ -32,25 +65,23 @@ pub(crate) fn write_intra_dc(sink: &mut impl BitSink, level: i16) {
     sink.put(if level == 128 { 255 } else { level as u32 }, 8);
 }
 
-/// Writes all of `levels` from index `first` (1 if INTRADC came before); one of them must not be zero.
+/// Writes all coefficients but INTRADC; `first` is 1 if that came before. There must be one.
 pub(crate) fn write_tcoefs(sink: &mut impl BitSink, levels: &Levels, first: usize) {
-    let Some(end) = levels.iter().rposition(|&level| level != 0) else { return };
-    let mut run = 0;
-    for &level in &levels[first..end] {
-        if level == 0 {
-            run += 1;
-        } else {
-            write_tcoef(sink, false, run, level);
-            run = 0;
-        }
+    let (mut mask, mut next) = (levels.mask, first);
+    while mask != 0 {
+        let position = mask.trailing_zeros() as usize;
+        mask &= mask - 1;
+        let level = levels.levels[usize::from(SCAN[position])];
+        write_tcoef(sink, mask == 0, position - next, level);
+        next = position + 1;
     }
-    write_tcoef(sink, true, run, levels[end]);
 }
 
 /// Writes one TCOEF: a code word of Table 16 with its sign, or an escape in version 1 of FLV1.
 #[inline]
 fn write_tcoef(sink: &mut impl BitSink, last: bool, run: usize, level: i16) {
     let magnitude = usize::from(level.unsigned_abs());
+    debug_assert!(magnitude != 0);
     if magnitude <= MAX_LEVEL {
         let code = TCOEF_CODES[usize::from(last)][run][magnitude];
         if code.len != 0 {
@@ -65,6 +96,28 @@ fn write_tcoef(sink: &mut impl BitSink, last: bool, run: usize, level: i16) {
     let width = if wide { 11 } else { 7 };
     sink.put(level as u32 & ((1 << width) - 1), width);
 }
+
+/// Bits of a TCOEF by LAST, RUN and the magnitude of LEVEL, all above 63 taken as 64.
+pub(crate) static TCOEF_BITS: [[[u8; 65]; 64]; 2] = {
+    let mut bits = [[[22; 65]; 64]; 2];
+    let mut last = 0;
+    while last < 2 {
+        let mut run = 0;
+        while run < 64 {
+            let mut level = 0;
+            while level <= MAX_LEVEL {
+                if TCOEF_CODES[last][run][level].len != 0 {
+                    bits[last][run][level] = TCOEF_CODES[last][run][level].len;
+                }
+                level += 1;
+            }
+            bits[last][run][64] = 26;
+            run += 1;
+        }
+        last += 1;
+    }
+    bits
+};
 
 #[cfg(test)]
 mod tests {
@@ -89,9 +142,26 @@ mod tests {
     }
 
     #[test]
+    fn the_table_of_bits_counts_what_is_written() {
+        for last in 0..2 {
+            for run in 0..64 {
+                for level in 1..=1023i16 {
+                    let expected = bits(last == 1, run, level);
+                    let magnitude = usize::from(level.unsigned_abs()).min(64);
+                    assert_eq!(u64::from(TCOEF_BITS[last][run][magnitude]), expected);
+                    assert_eq!(bits(last == 1, run, -level), expected);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn bytes_of_a_block() {
-        let mut levels = [0; 64];
-        (levels[0], levels[3], levels[63]) = (1, -1, 70);
+        let mut levels = Levels::NONE;
+        for (position, level) in [(0, 1), (3, -1), (63, 70)] {
+            levels.levels[usize::from(SCAN[position])] = level;
+            levels.mask |= 1 << position;
+        }
         let mut writer = BitWriter::new();
         write_tcoefs(&mut writer, &levels, 0);
         // 10 0 | 1110 1 | 0000011 1 1 111011 00001000110

@@ -1,12 +1,18 @@
 //! The encoder: a frame in, a picture out.
 
-use crate::config::Config;
+use crate::config::{Config, Preset};
+use crate::effort::Effort;
 use crate::error::{ConfigError, EncodeError};
+use crate::kernels::{Divisor, Kernels};
+use crate::lookahead::Plan;
 use crate::macroblock::{Macroblock, MbType};
-use crate::mode::Decision;
+use crate::mode::{Candidates, Decision};
+use crate::motion::Mv;
 use crate::motion::predict::MotionField;
 use crate::picture::{PictureHeader, PictureType};
 use crate::planes::{CodedPicture, MB};
+use crate::quant::divisor;
+use oggflv_common::simd::Level;
 use oggflv_common::{BitWriter, Frame, FrameView, PixelFormat};
 
 /// Pictures that may build on one another's coefficients before a macroblock is coded intra (H.263, 4.4).
@@ -37,6 +43,14 @@ pub struct Encoder {
     motion: MotionField,
     /// How often each macroblock got coefficients since it was intra.
     updates: Vec<u8>,
+    kernels: Kernels,
+    effort: Effort,
+    divisors: [[Divisor; 2]; 32],
+    /// QUANT after the last macroblock.
+    quantizer: u8,
+    /// The quantiser to aim at for each macroblock of the picture, in units of 1/16.
+    wanted: Vec<u16>,
+    candidates: Candidates,
     temporal_reference: u8,
     /// Pictures since the last key frame, itself included; `None` before the first one.
     since_key: Option<u32>,
@@ -45,6 +59,8 @@ pub struct Encoder {
 
 /// What stays the same for all macroblocks of a picture.
 pub(crate) struct Coding<'a> {
+    pub(crate) kernels: &'a Kernels,
+    pub(crate) effort: &'a Effort,
     pub(crate) source: &'a CodedPicture,
     pub(crate) reference: &'a CodedPicture,
     /// Vectors of the macroblocks coded so far.
@@ -54,20 +70,26 @@ pub(crate) struct Coding<'a> {
     pub(crate) width: usize,
     pub(crate) height: usize,
     pub(crate) picture_type: PictureType,
-    pub(crate) quantizer: u8,
-    /// Squared error per bit, times 256.
-    pub(crate) lambda: u64,
-    /// Absolute error per bit, times 16.
-    pub(crate) motion_lambda: u32,
+    /// Divisors of inter and of intra blocks by quantiser.
+    pub(crate) divisors: &'a [[Divisor; 2]; 32],
 }
 
 impl Encoder {
-    /// An encoder that has seen no frame yet.
+    /// An encoder that has seen no frame yet, with the default preset.
     ///
     /// # Errors
     /// If a setting is outside its range.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
+        Self::with_preset(config, Preset::default())
+    }
+
+    /// An encoder that has seen no frame yet.
+    ///
+    /// # Errors
+    /// If a setting is outside its range.
+    pub fn with_preset(config: Config, preset: Preset) -> Result<Self, ConfigError> {
         config.validate()?;
+        let effort = preset.effort();
         let (mb_width, mb_height) = (config.width.div_ceil(MB), config.height.div_ceil(MB));
         let picture = CodedPicture::new(config.width, config.height);
         let motion = MotionField::new(mb_width, mb_height);
@@ -80,6 +102,12 @@ impl Encoder {
             last_motion: motion.clone(),
             motion,
             updates: vec![0; mb_width * mb_height],
+            kernels: Kernels::new(Level::active()),
+            divisors: std::array::from_fn(|q| effort.offsets.map(|offset| divisor(q.max(1) as u8, offset))),
+            effort,
+            quantizer: 0,
+            wanted: Vec::new(),
+            candidates: Candidates::new(),
             temporal_reference: 0,
             since_key: None,
             key_requested: false,
@@ -92,27 +120,42 @@ impl Encoder {
     /// # Errors
     /// If the frame is not 4:2:0 of the configured size.
     pub fn encode(&mut self, frame: &Frame) -> Result<Packet, EncodeError> {
-        self.check(frame)?;
-        self.source.load(&frame.view());
-        let picture_type = match self.since_key {
-            Some(count) if count < self.config.keyint && !self.key_requested => PictureType::P,
-            _ => PictureType::I,
-        };
-        Ok(self.encode_source(picture_type))
+        let key = self.since_key.is_none_or(|count| count >= self.config.keyint);
+        self.encode_planned(frame, &Plan::flat(&self.config, key))
+    }
+
+    /// Encodes the next frame as a [`Lookahead`](crate::Lookahead) of the same settings planned it.
+    ///
+    /// # Errors
+    /// If the frame is not 4:2:0 of the configured size.
+    pub fn encode_planned(&mut self, frame: &Frame, plan: &Plan) -> Result<Packet, EncodeError> {
+        self.config.check(frame)?;
+        self.load(frame, plan);
+        let key = plan.key || self.key_requested || self.since_key.is_none();
+        Ok(self.encode_source(if key { PictureType::I } else { PictureType::P }))
     }
 
     /// Repeats the last picture: a P picture in which every macroblock is skipped. The first packet, however, is a
     /// black key frame.
     pub fn encode_skipped(&mut self) -> Packet {
         if self.since_key.is_none() {
+            let black = Frame::new(PixelFormat::Yuv420, self.config.width, self.config.height);
+            self.load(&black, &Plan::flat(&self.config, true));
             return self.encode_source(PictureType::I);
         }
+        let writer = self.write_skipped();
+        self.since_key = self.since_key.map(|count| count.saturating_add(1));
+        Packet { key: false, data: writer.into_bytes() }
+    }
+
+    /// Writes a picture in which every macroblock is skipped.
+    pub(crate) fn write_skipped(&mut self) -> BitWriter {
+        self.quantizer = self.config.quantizer;
         let mut writer = self.start(PictureType::P);
         for _ in 0..self.mb_width * self.mb_height {
             Macroblock::skipped().write(&mut writer, PictureType::P);
         }
-        self.since_key = self.since_key.map(|count| count.saturating_add(1));
-        Packet { key: false, data: writer.into_bytes() }
+        writer
     }
 
     /// Makes the next encoded frame a key frame.
@@ -128,25 +171,11 @@ impl Encoder {
         self.reference.view()
     }
 
-    fn check(&self, frame: &Frame) -> Result<(), EncodeError> {
-        if frame.format() != PixelFormat::Yuv420 {
-            return Err(EncodeError::Format(frame.format()));
-        }
-        let (frame, encoder) = ((frame.width(), frame.height()), (self.config.width, self.config.height));
-        if frame != encoder {
-            return Err(EncodeError::Size { frame, encoder });
-        }
-        Ok(())
-    }
-
     /// Encodes the picture in `source`: header, then every macroblock as decided, then the next reference.
     fn encode_source(&mut self, picture_type: PictureType) -> Packet {
-        let mut writer = self.start(picture_type);
+        let mut writer = self.start_picture(picture_type);
         for mb_y in 0..self.mb_height {
-            for mb_x in 0..self.mb_width {
-                let macroblock = self.code_macroblock(picture_type, mb_x, mb_y);
-                macroblock.write(&mut writer, picture_type);
-            }
+            self.encode_row(picture_type, mb_y, &mut writer);
         }
         self.current.extend_borders();
         std::mem::swap(&mut self.current, &mut self.reference);
@@ -159,6 +188,29 @@ impl Encoder {
         Packet { key, data: writer.into_bytes() }
     }
 
+    /// Takes a frame, and what to aim at, from which it follows what PQUANT will be.
+    pub(crate) fn load(&mut self, frame: &Frame, plan: &Plan) {
+        self.source.load(&frame.view());
+        let quantizer = u32::from(plan.quantizer);
+        let wanted = |factor: &u16| (quantizer * u32::from(*factor) / 256).clamp(16, 31 * 16) as u16;
+        self.wanted.clear();
+        self.wanted.extend(plan.factors.iter().map(wanted));
+    }
+
+    /// Writes the header of the picture that was loaded.
+    pub(crate) fn start_picture(&mut self, picture_type: PictureType) -> BitWriter {
+        let sum: u64 = self.wanted.iter().map(|&q| u64::from(q)).sum();
+        self.quantizer = ((sum / self.wanted.len() as u64 + 8) / 16) as u8;
+        self.start(picture_type)
+    }
+
+    /// Encodes a row of macroblocks.
+    pub(crate) fn encode_row(&mut self, picture_type: PictureType, mb_y: usize, writer: &mut BitWriter) {
+        for mb_x in 0..self.mb_width {
+            self.code_macroblock(picture_type, mb_x, mb_y, writer);
+        }
+    }
+
     /// Writes the header of the next picture.
     fn start(&mut self, picture_type: PictureType) -> BitWriter {
         let mut writer = BitWriter::new();
@@ -167,17 +219,24 @@ impl Encoder {
             height: self.config.height,
             temporal_reference: self.temporal_reference,
             picture_type,
-            quantizer: self.config.quantizer,
+            quantizer: self.quantizer,
         };
         header.write(&mut writer);
         self.temporal_reference = self.temporal_reference.wrapping_add(1);
         writer
     }
 
-    /// Decides on a macroblock and puts it into the picture under construction.
-    fn code_macroblock(&mut self, picture_type: PictureType, mb_x: usize, mb_y: usize) -> Macroblock {
-        let quantizer = self.config.quantizer;
+    /// Decides on a macroblock, writes it, and puts it into the picture under construction.
+    fn code_macroblock(
+        &mut self,
+        picture_type: PictureType,
+        mb_x: usize,
+        mb_y: usize,
+        writer: &mut BitWriter,
+    ) {
         let coding = Coding {
+            kernels: &self.kernels,
+            effort: &self.effort,
             source: &self.source,
             reference: &self.reference,
             motion: &self.motion,
@@ -185,25 +244,62 @@ impl Encoder {
             width: self.config.width,
             height: self.config.height,
             picture_type,
-            quantizer,
-            lambda: 218 * u64::from(quantizer).pow(2), // 0.85 Q^2
-            motion_lambda: 15 * u32::from(quantizer),  // its root, for SAD
+            divisors: &self.divisors,
         };
-        let decision = Decision::new(&coding, mb_x, mb_y);
-        let updates = &mut self.updates[mb_y * self.mb_width + mb_x];
-        let chosen = if picture_type == PictureType::I || *updates >= REFRESH {
-            decision.intra()
+        let at = mb_y * self.mb_width + mb_x;
+        let decision = Decision::new(&coding, mb_x, mb_y, self.quantizer, self.wanted[at]);
+        let updates = &mut self.updates[at];
+        if picture_type == PictureType::I || *updates >= REFRESH {
+            decision.intra(&mut self.candidates);
         } else {
-            decision.inter()
-        };
-        let macroblock = chosen.macroblock;
+            decision.inter(&mut self.candidates);
+        }
+        let chosen = &mut self.candidates.best;
+        chosen.reconstruct(&self.kernels).store(&mut self.current, mb_x, mb_y);
+        let macroblock = &chosen.macroblock;
+        self.quantizer = self.quantizer.saturating_add_signed(macroblock.dquant);
         if macroblock.mb_type == MbType::Intra {
             *updates = 0;
         } else if macroblock.coded_block_pattern() != 0 {
             *updates += 1;
         }
-        chosen.reconstruction.store(&mut self.current, mb_x, mb_y);
         self.motion.set(mb_x, mb_y, macroblock.mvs);
-        macroblock
+        macroblock.write(writer, picture_type);
     }
+
+    /// Makes this the encoder of picture `number`, counted from the first one.
+    pub(crate) fn set_number(&mut self, number: u64) {
+        self.temporal_reference = number as u8;
+    }
+
+    /// What the next picture needs of a row that was encoded.
+    pub(crate) fn band(&self, mb_y: usize) -> Band {
+        let blocks = mb_y * self.mb_width..(mb_y + 1) * self.mb_width;
+        Band {
+            samples: self.current.row(mb_y),
+            motion: self.motion.row(mb_y).to_vec(),
+            updates: self.updates[blocks].to_vec(),
+        }
+    }
+
+    /// Takes over a row of the picture before.
+    pub(crate) fn take_band(&mut self, mb_y: usize, band: &Band) {
+        let blocks = mb_y * self.mb_width..(mb_y + 1) * self.mb_width;
+        self.reference.set_row(mb_y, &band.samples);
+        self.last_motion.row_mut(mb_y).copy_from_slice(&band.motion);
+        self.updates[blocks].copy_from_slice(&band.updates);
+    }
+
+    /// Rows of macroblocks.
+    pub(crate) fn mb_height(&self) -> usize {
+        self.mb_height
+    }
+}
+
+/// A row of macroblocks of a picture, as the next picture needs it.
+#[derive(Debug)]
+pub(crate) struct Band {
+    samples: [Vec<u8>; 3],
+    motion: Vec<[Mv; 4]>,
+    updates: Vec<u8>,
 }

@@ -2,23 +2,33 @@
 
 use std::fmt;
 
-/// A setting outside its range.
+/// A setting that cannot be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    /// The field of [`Config`](crate::Config).
-    pub name: &'static str,
-    /// Its value.
-    pub value: usize,
-    /// The smallest legal value.
-    pub least: usize,
-    /// The largest legal value.
-    pub most: usize,
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A number outside its range.
+    Range {
+        /// The field of [`Config`](crate::Config).
+        name: &'static str,
+        /// Its value.
+        value: usize,
+        /// The smallest legal value.
+        least: usize,
+        /// The largest legal value.
+        most: usize,
+    },
+    /// A preset that does not exist.
+    Preset(String),
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, value, least, most } = self;
-        write!(f, "{name} is {value}, not between {least} and {most}")
+        match self {
+            Self::Range { name, value, least, most } => {
+                write!(f, "{name} is {value}, not between {least} and {most}")
+            }
+            Self::Preset(name) => write!(f, "there is no preset {name}: fast, balanced, best"),
+        }
     }
 }
 

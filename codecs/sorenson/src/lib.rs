@@ -6,24 +6,29 @@
 //!
 //! The encoder's pictures are those of ffmpeg's decoder, bit for bit (see [`Encoder::reconstruction`]).
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod block;
 mod config;
-mod dct;
 pub mod decoder;
+mod effort;
 mod encoder;
 mod error;
+mod kernels;
+mod lookahead;
 mod macroblock;
 mod mode;
 mod motion;
+mod parallel;
 mod picture;
 mod planes;
 mod quant;
-mod recon;
 mod tables;
+mod trellis;
 
-pub use config::Config;
+pub use config::{Config, Preset};
 pub use decoder::Decoder;
 pub use encoder::{Encoder, Packet};
 pub use error::{ConfigError, DecodeError, EncodeError};
+pub use lookahead::{Lookahead, Plan};
+pub use parallel::{Input, encode_parallel};

@@ -3,7 +3,7 @@
 use crate::block::{Levels, write_intra_dc, write_tcoefs};
 use crate::motion::Mv;
 use crate::picture::PictureType;
-use crate::tables::{CBPY, Code, MCBPC_I, MCBPC_P, MVD};
+use crate::tables::{CBPY, Code, DQUANT, MCBPC_I, MCBPC_P, MVD};
 use oggflv_common::BitSink;
 
 /// How a macroblock is coded.
@@ -22,6 +22,8 @@ pub(crate) enum MbType {
 #[derive(Clone, Debug)]
 pub(crate) struct Macroblock {
     pub(crate) mb_type: MbType,
+    /// Change of the quantiser: 0, or -2 to 2 unless skipped or INTER4V.
+    pub(crate) dquant: i8,
     /// The vectors of the luma blocks; zero unless inter.
     pub(crate) mvs: [Mv; 4],
     /// What the predictors leave of `mvs`; all four count in INTER4V, the first one in INTER.
@@ -33,7 +35,22 @@ pub(crate) struct Macroblock {
 impl Macroblock {
     /// A macroblock that repeats the reference.
     pub(crate) fn skipped() -> Self {
-        Self { mb_type: MbType::Skipped, mvs: [Mv::ZERO; 4], mvds: [Mv::ZERO; 4], levels: [[0; 64]; 6] }
+        Self {
+            mb_type: MbType::Skipped,
+            dquant: 0,
+            mvs: [Mv::ZERO; 4],
+            mvds: [Mv::ZERO; 4],
+            levels: [Levels::NONE; 6],
+        }
+    }
+
+    /// Makes it one of type `mb_type` without vectors and coefficients.
+    pub(crate) fn reset(&mut self, mb_type: MbType) {
+        (self.mb_type, self.dquant) = (mb_type, 0);
+        (self.mvs, self.mvds) = ([Mv::ZERO; 4], [Mv::ZERO; 4]);
+        for levels in &mut self.levels {
+            levels.mask = 0;
+        }
     }
 
     /// Index of the first coefficient that TCOEF codes.
@@ -43,8 +60,7 @@ impl Macroblock {
 
     /// Which blocks have TCOEFs: bit 5 is Y1, bit 0 is Cr.
     pub(crate) fn coded_block_pattern(&self) -> u8 {
-        let first = self.first();
-        self.levels.iter().fold(0, |cbp, levels| cbp << 1 | u8::from(levels[first..].iter().any(|&l| l != 0)))
+        self.levels.iter().fold(0, |cbp, levels| cbp << 1 | u8::from(levels.mask != 0))
     }
 
     /// Writes the macroblock; in an I picture it must be intra.
@@ -59,6 +75,9 @@ impl Macroblock {
         put(sink, self.mcbpc(picture_type, usize::from(cbp & 3)));
         let cbpy = if self.mb_type == MbType::Intra { cbp >> 2 } else { !cbp >> 2 & 15 };
         put(sink, CBPY[usize::from(cbpy)]);
+        if let Some(code) = DQUANT.iter().position(|&dquant| dquant == self.dquant) {
+            sink.put(code as u32, 2);
+        }
         let vectors = match self.mb_type {
             MbType::Inter => 1,
             MbType::Inter4V => 4,
@@ -70,7 +89,7 @@ impl Macroblock {
         }
         for (bi, levels) in self.levels.iter().enumerate() {
             if self.mb_type == MbType::Intra {
-                write_intra_dc(sink, levels[0]);
+                write_intra_dc(sink, levels.levels[0]);
             }
             if cbp >> (5 - bi) & 1 != 0 {
                 write_tcoefs(sink, levels, self.first());
@@ -79,11 +98,12 @@ impl Macroblock {
     }
 
     fn mcbpc(&self, picture_type: PictureType, cbpc: usize) -> Code {
+        let changed = usize::from(self.dquant != 0);
         match (picture_type, self.mb_type) {
-            (PictureType::I, _) => MCBPC_I[0][cbpc],
+            (PictureType::I, _) => MCBPC_I[changed][cbpc],
             (PictureType::P, MbType::Inter4V) => MCBPC_P[2][cbpc],
-            (PictureType::P, MbType::Intra) => MCBPC_P[3][cbpc],
-            (PictureType::P, _) => MCBPC_P[0][cbpc],
+            (PictureType::P, MbType::Intra) => MCBPC_P[3 + changed][cbpc],
+            (PictureType::P, _) => MCBPC_P[changed][cbpc],
         }
     }
 }
@@ -120,8 +140,8 @@ mod tests {
         let mut macroblock = Macroblock::skipped();
         macroblock.mb_type = MbType::Inter;
         macroblock.mvds[0] = Mv { x: -32, y: 3 };
-        macroblock.levels[1][0] = 1;
-        macroblock.levels[5][0] = -2;
+        (macroblock.levels[1].levels[0], macroblock.levels[1].mask) = (1, 1);
+        (macroblock.levels[5].levels[0], macroblock.levels[5].mask) = (-2, 1);
         assert_eq!(macroblock.coded_block_pattern(), 0b010001);
         let mut writer = BitWriter::new();
         macroblock.write(&mut writer, PictureType::P);

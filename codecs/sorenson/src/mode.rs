@@ -1,29 +1,71 @@
 //! Mode decision: of the ways to code a macroblock, the one with the least distortion plus lambda times bits.
+//!
+//! Costs are 64 times squared errors plus lambda times bits. Errors of coefficients count as those of samples, since
+//! the transform is orthonormal; coefficients are scaled by 8, which gives the 64.
 
-use crate::dct::forward;
+use crate::block::Levels;
 use crate::encoder::Coding;
+use crate::kernels::{Block, Kernels, STRIDE};
 use crate::macroblock::{Macroblock, MbType, wrap_mvd};
 use crate::motion::half_pel::predict_macroblock;
-use crate::motion::search::Search;
+use crate::motion::search::{Found, Search, mvd_bits};
 use crate::motion::{Mv, MvLimits};
-use crate::planes::{BLOCK_LAYOUT, MbSamples};
-use crate::quant::{dequantize_block, quantize, quantize_intra_dc};
-use crate::recon::{add_residual, residual};
-use oggflv_common::BitCounter;
-
-/// Dead zones in sixteenths of a step: what is taken off a coefficient before it is divided.
-const INTRA_DEAD_ZONE: i32 = 1;
-const INTER_DEAD_ZONE: i32 = 4;
-
-/// SAD by which INTRA must seem better than INTER before it is tried.
-const INTRA_BIAS: u32 = 500;
+use crate::picture::PictureType;
+use crate::planes::{BLOCK_START, MbSamples};
+use crate::quant::{SCALE_BITS, dequantize, dequantize_block, quantize, quantize_intra_dc};
+use crate::tables::{CBPY, Code, MCBPC_I, MCBPC_P};
+use crate::{
+    block::{SCAN, TCOEF_BITS},
+    trellis,
+};
 
 /// A way to code a macroblock.
+#[derive(Clone, Debug)]
 pub(crate) struct Candidate {
     pub(crate) macroblock: Macroblock,
-    pub(crate) reconstruction: MbSamples,
-    /// 256 times the squared error plus lambda times the bits.
-    cost: u64,
+    prediction: MbSamples,
+    quantizer: u8,
+    cost: i64,
+}
+
+impl Candidate {
+    /// Makes the prediction what a decoder shows.
+    pub(crate) fn reconstruct(&mut self, kernels: &Kernels) -> &MbSamples {
+        let intra = self.macroblock.mb_type == MbType::Intra;
+        for (levels, start) in self.macroblock.levels.iter().zip(BLOCK_START) {
+            if intra || levels.mask != 0 {
+                let coefficients = dequantize_block(levels, self.quantizer, intra);
+                (kernels.inverse_add)(&coefficients, &mut self.prediction.0[start..]);
+            }
+        }
+        &self.prediction
+    }
+}
+
+/// The best candidate so far, and room for another one.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidates {
+    pub(crate) best: Box<Candidate>,
+    trial: Box<Candidate>,
+}
+
+impl Candidates {
+    pub(crate) fn new() -> Self {
+        let none = Box::new(Candidate {
+            macroblock: Macroblock::skipped(),
+            prediction: MbSamples::ZERO,
+            quantizer: 0,
+            cost: 0,
+        });
+        Self { best: none.clone(), trial: none }
+    }
+
+    /// Keeps the trial if it costs less.
+    fn keep_cheaper(&mut self) {
+        if self.trial.cost < self.best.cost {
+            std::mem::swap(&mut self.best, &mut self.trial);
+        }
+    }
 }
 
 /// The macroblock being decided on.
@@ -34,103 +76,258 @@ pub(crate) struct Decision<'a> {
     source: MbSamples,
     /// The part of the macroblock that is shown, in luma samples.
     visible: (usize, usize),
+    limits: MvLimits,
+    /// Quantiser of the macroblock before, and the wanted change.
+    quantizer: u8,
+    dquant: i8,
+    lambda: i32,
+    /// 16 times the absolute error that a bit is worth.
+    motion_lambda: u32,
 }
 
 impl<'a> Decision<'a> {
-    pub(crate) fn new(coding: &'a Coding<'a>, mb_x: usize, mb_y: usize) -> Self {
-        let source = MbSamples::load(coding.source, mb_x, mb_y);
+    /// `quantizer` is that of the macroblock before, `wanted` the one to aim at, in units of 1/16.
+    pub(crate) fn new(coding: &'a Coding<'a>, mb_x: usize, mb_y: usize, quantizer: u8, wanted: u16) -> Self {
+        let mut source = MbSamples::ZERO;
+        source.load(coding.source, mb_x, mb_y);
         let visible = ((coding.width - 16 * mb_x).min(16), (coding.height - 16 * mb_y).min(16));
-        Self { coding, mb_x, mb_y, source, visible }
+        let limits = MvLimits::new(mb_x, mb_y, coding.width, coding.height);
+        let difference = i32::from(wanted) - 16 * i32::from(quantizer);
+        let dquant = if difference.abs() < coding.effort.dquant_above {
+            0
+        } else {
+            ((i32::from(wanted) + 8) / 16 - i32::from(quantizer)).clamp(-2, 2) as i8
+        };
+        let lambda = coding.effort.lambda * i32::from(wanted).pow(2) / 256;
+        let motion_lambda = coding.effort.motion_lambda * u32::from(wanted) / 16;
+        Self { coding, mb_x, mb_y, source, visible, limits, quantizer, dquant, lambda, motion_lambda }
+    }
+
+    /// The quantiser after DQUANT.
+    fn changed_quantizer(&self) -> u8 {
+        self.quantizer.saturating_add_signed(self.dquant)
     }
 
     /// Decides in an I picture, or where a macroblock must be refreshed.
-    pub(crate) fn intra(&self) -> Candidate {
-        let mut macroblock = Macroblock::skipped();
-        macroblock.mb_type = MbType::Intra;
-        let mut reconstruction = MbSamples::new();
-        let quantizer = self.coding.quantizer;
-        for bi in 0..6 {
-            let coefficients = forward(&residual(&self.source, &reconstruction, bi));
-            let levels = &mut macroblock.levels[bi];
-            if self.block_is_visible(bi) {
-                *levels = quantize(&coefficients, quantizer, INTRA_DEAD_ZONE, 1);
-            }
-            levels[0] = quantize_intra_dc(coefficients[0]);
-            let mut dequantized = dequantize_block(levels, quantizer, 1);
-            dequantized[0] = 8 * levels[0];
-            add_residual(&mut reconstruction, bi, &dequantized);
-        }
-        self.weigh(macroblock, reconstruction)
+    pub(crate) fn intra(&self, candidates: &mut Candidates) {
+        self.code_intra(&mut candidates.best);
     }
 
     /// Decides in a P picture.
-    pub(crate) fn inter(&self) -> Candidate {
-        let skipped = self.weigh(Macroblock::skipped(), self.predict(&[Mv::ZERO; 4]));
-        let own = [Mv::ZERO; 4];
-        let predictor = self.coding.motion.predict(self.mb_x, self.mb_y, 0, &own);
-        let found = {
-            let [a, b, c] = self.coding.motion.candidates(self.mb_x, self.mb_y, 0, &own);
-            let before = self.coding.last_motion.get(self.mb_x, self.mb_y)[0];
-            self.search(0, predictor).run::<16>(&[predictor, Mv::ZERO, a, b, c, before])
+    pub(crate) fn inter(&self, candidates: &mut Candidates) {
+        let effort = self.coding.effort;
+        self.skip(&mut candidates.best);
+        if candidates.best.cost < i64::from(self.lambda) * effort.early_skip {
+            return;
+        }
+        let predictor = self.coding.motion.predict(self.mb_x, self.mb_y, 0, &[Mv::ZERO; 4]);
+        let found = self.search_macroblock(predictor);
+        self.code_inter(MbType::Inter, [found.mv; 4], &mut candidates.trial);
+        candidates.keep_cheaper();
+        if effort.four_vectors_above.is_some_and(|bits| candidates.best.cost > bits * i64::from(self.lambda))
+        {
+            let mvs = self.search_blocks(found.mv);
+            self.code_inter(MbType::Inter4V, mvs, &mut candidates.trial);
+            candidates.keep_cheaper();
+        }
+        if found.cost > 16 * effort.intra_bias
+            && found.cost > 16 * (self.intra_activity() + effort.intra_bias)
+        {
+            self.code_intra(&mut candidates.trial);
+            candidates.keep_cheaper();
+        }
+    }
+
+    fn skip(&self, out: &mut Candidate) {
+        out.macroblock.reset(MbType::Skipped);
+        out.prediction.load(self.coding.reference, self.mb_x, self.mb_y);
+        out.quantizer = self.quantizer;
+        out.cost = self.squared_error(&out.prediction) + i64::from(self.lambda);
+    }
+
+    fn code_intra(&self, out: &mut Candidate) {
+        let macroblock = &mut out.macroblock;
+        macroblock.reset(MbType::Intra);
+        macroblock.dquant = self.dquant;
+        out.quantizer = self.changed_quantizer();
+        out.prediction = MbSamples::ZERO;
+        let coefficients = self.transform(&self.source, &out.prediction);
+        let (mut base, mut gains) = (0, [0; 6]);
+        for (bi, block) in coefficients.iter().flatten().enumerate() {
+            let levels = &mut macroblock.levels[bi];
+            if self.block_is_visible(bi) {
+                gains[bi] = self.quantize(block, out.quantizer, true, levels);
+            }
+            let dc = quantize_intra_dc(block[0]);
+            levels.levels[0] = dc;
+            base += i64::from(i32::from(block[0]) - 64 * i32::from(dc)).pow(2);
+            base += block[1..].iter().map(|&c| i64::from(i32::from(c).pow(2))).sum::<i64>();
+        }
+        let changed = usize::from(self.dquant != 0);
+        let (cod, mcbpc) = match self.coding.picture_type {
+            PictureType::I => (0, &MCBPC_I[changed]),
+            PictureType::P => (1, &MCBPC_P[3 + changed]),
         };
-        let mut best = cheaper(skipped, self.inter_with(MbType::Inter, [found.mv; 4]));
-        if found.cost > 16 * 64 * u32::from(self.coding.quantizer) {
-            best = cheaper(best, self.inter_4v(found.mv));
-        }
-        if 16 * (self.intra_activity() + INTRA_BIAS) < found.cost {
-            best = cheaper(best, self.intra());
-        }
-        best
+        let pattern = self.choose_pattern(macroblock, &gains, mcbpc, 0);
+        let bits = cod + 48 + 2 * changed as i64;
+        out.cost = base + pattern + i64::from(self.lambda) * bits;
+    }
+
+    fn search_macroblock(&self, predictor: Mv) -> Found {
+        let [a, b, c] = self.coding.motion.candidates(self.mb_x, self.mb_y, 0, &[Mv::ZERO; 4]);
+        let before = self.coding.last_motion.get(self.mb_x, self.mb_y)[0];
+        self.search(0, predictor).macroblock(&[predictor, Mv::ZERO, a, b, c, before])
     }
 
     /// Searches a vector for each luma block, from that of the macroblock on.
-    fn inter_4v(&self, seed: Mv) -> Candidate {
+    fn search_blocks(&self, seed: Mv) -> [Mv; 4] {
         let mut mvs = [Mv::ZERO; 4];
         for bi in 0..4 {
             let predictor = self.coding.motion.predict(self.mb_x, self.mb_y, bi, &mvs);
-            mvs[bi] = self.search(bi, predictor).run::<8>(&[seed, predictor]).mv;
+            mvs[bi] = self.search(bi, predictor).block(&[seed, predictor]).mv;
         }
-        self.inter_with(MbType::Inter4V, mvs)
+        mvs
     }
 
     fn search(&self, bi: usize, predictor: Mv) -> Search<'_> {
         Search {
-            source: &self.coding.source.planes[0],
+            kernels: self.coding.kernels,
+            source: &self.source,
             reference: &self.coding.reference.planes[0],
             x: 16 * self.mb_x + 8 * (bi % 2),
             y: 16 * self.mb_y + 8 * (bi / 2),
-            limits: MvLimits::new(self.mb_x, self.mb_y, self.coding.width, self.coding.height),
+            start: BLOCK_START[bi],
+            limits: self.limits,
             predictor,
-            lambda: self.coding.motion_lambda,
+            lambda: self.motion_lambda,
+            satd: self.coding.effort.satd,
+            good: self.coding.effort.good_seed * self.motion_lambda,
         }
-    }
-
-    fn predict(&self, mvs: &[Mv; 4]) -> MbSamples {
-        predict_macroblock(self.coding.reference, self.mb_x, self.mb_y, mvs)
     }
 
     /// Codes the macroblock with the given vectors.
-    fn inter_with(&self, mb_type: MbType, mvs: [Mv; 4]) -> Candidate {
-        let mut macroblock = Macroblock::skipped();
-        macroblock.mb_type = mb_type;
+    fn code_inter(&self, mb_type: MbType, mvs: [Mv; 4], out: &mut Candidate) {
+        let macroblock = &mut out.macroblock;
+        macroblock.reset(mb_type);
         macroblock.mvs = mvs;
-        for bi in 0..4 {
+        let mut bits = 1;
+        for bi in 0..if mb_type == MbType::Inter4V { 4 } else { 1 } {
             let predictor = self.coding.motion.predict(self.mb_x, self.mb_y, bi, &mvs);
-            let difference =
-                |component: fn(&Mv) -> i16| wrap_mvd(component(&mvs[bi]) - component(&predictor));
-            macroblock.mvds[bi] = Mv { x: difference(|mv| mv.x), y: difference(|mv| mv.y) };
+            let mvd = Mv { x: wrap_mvd(mvs[bi].x - predictor.x), y: wrap_mvd(mvs[bi].y - predictor.y) };
+            macroblock.mvds[bi] = mvd;
+            bits += mvd_bits(mvd, Mv::ZERO);
         }
-        let mut reconstruction = self.predict(&mvs);
-        let quantizer = self.coding.quantizer;
+        let prediction = &mut out.prediction;
+        predict_macroblock(
+            self.coding.kernels,
+            self.coding.reference,
+            self.mb_x,
+            self.mb_y,
+            &mvs,
+            prediction,
+        );
+        let coefficients = if self.visible == (16, 16) {
+            self.transform(&self.source, prediction)
+        } else {
+            self.transform(&self.source_with_cheap_edge(prediction), prediction)
+        };
+        // INTER4V cannot change the quantiser.
+        let (quantizer, dquant) = match mb_type {
+            MbType::Inter => (self.changed_quantizer(), self.dquant),
+            _ => (self.quantizer, 0),
+        };
+        let mut gains = [0; 6];
         for bi in (0..6).filter(|&bi| self.block_is_visible(bi)) {
-            let coefficients = forward(&residual(&self.source, &reconstruction, bi));
-            let levels = quantize(&coefficients, quantizer, INTER_DEAD_ZONE, 0);
-            if levels.iter().any(|&level| level != 0) {
-                add_residual(&mut reconstruction, bi, &dequantize_block(&levels, quantizer, 0));
-                macroblock.levels[bi] = levels;
+            let block = &coefficients[bi / 2][bi % 2];
+            gains[bi] = self.quantize(block, quantizer, false, &mut macroblock.levels[bi]);
+        }
+        let row = if mb_type == MbType::Inter4V { 2 } else { usize::from(dquant != 0) };
+        let mut pattern = self.choose_pattern(macroblock, &gains, &MCBPC_P[row], 15);
+        if dquant != 0 {
+            if macroblock.coded_block_pattern() == 0 {
+                // Nothing to change the quantiser for.
+                pattern = self.choose_pattern(macroblock, &[0; 6], &MCBPC_P[0], 15);
+            } else {
+                macroblock.dquant = dquant;
+                bits += 2;
             }
         }
-        self.weigh(macroblock, reconstruction)
+        out.quantizer = quantizer;
+        out.cost = self.squared_error(prediction) + pattern + i64::from(self.lambda) * i64::from(bits);
+    }
+
+    /// Transforms the differences of all six blocks.
+    fn transform(&self, source: &MbSamples, prediction: &MbSamples) -> [[Block; 2]; 3] {
+        let mut coefficients = [[[0; 64]; 2]; 3];
+        for (i, pair) in coefficients.iter_mut().enumerate() {
+            (self.coding.kernels.forward_2)(source.rows(128 * i), prediction.rows(128 * i), pair);
+        }
+        coefficients
+    }
+
+    /// Quantises a block; returns the gain over no coefficients, as [`trellis::optimize`] does.
+    fn quantize(&self, coefficients: &Block, quantizer: u8, intra: bool, levels: &mut Levels) -> i32 {
+        let coding = self.coding;
+        let divisor = coding.divisors[usize::from(quantizer)][usize::from(intra)];
+        quantize(coding.kernels, coefficients, divisor, intra, levels);
+        if coding.effort.trellis {
+            trellis::optimize(coefficients, quantizer, self.lambda, usize::from(intra), levels)
+        } else {
+            self.gain(coefficients, quantizer, intra, levels)
+        }
+    }
+
+    /// What levels gain over no coefficients.
+    fn gain(&self, coefficients: &Block, quantizer: u8, intra: bool, levels: &Levels) -> i32 {
+        let (mut mask, mut next, mut gain) = (levels.mask, usize::from(intra), 0);
+        while mask != 0 {
+            let position = mask.trailing_zeros() as usize;
+            mask &= mask - 1;
+            let at = usize::from(SCAN[position]);
+            let (c, level) = (i32::from(coefficients[at]), levels.levels[at]);
+            let error = c - (i32::from(dequantize(level, quantizer)) << SCALE_BITS);
+            let magnitude = usize::from(level.unsigned_abs()).min(64);
+            let bits = TCOEF_BITS[usize::from(mask == 0)][position - next][magnitude];
+            gain += error * error - c * c + self.lambda * i32::from(bits);
+            next = position + 1;
+        }
+        gain
+    }
+
+    /// Drops the blocks that cost more than they gain, the pattern taken into account; returns what is gained.
+    /// CBPY is inverted by `invert`.
+    fn choose_pattern(
+        &self,
+        macroblock: &mut Macroblock,
+        gains: &[i32; 6],
+        mcbpc: &[Code; 4],
+        invert: usize,
+    ) -> i64 {
+        let (luma, cbpy) = self.choose::<4>(&gains[..4], |pattern| CBPY[pattern ^ invert].len);
+        let (chroma, cbpc) = self.choose::<2>(&gains[4..], |pattern| mcbpc[pattern].len);
+        for bi in 0..6 {
+            if (cbpy << 2 | cbpc) >> (5 - bi) & 1 == 0 {
+                macroblock.levels[bi].mask = 0;
+            }
+        }
+        luma + chroma
+    }
+
+    /// The best pattern of `N` blocks with these gains, whose bits are `bits`; the first block is the highest bit.
+    fn choose<const N: usize>(&self, gains: &[i32], bits: impl Fn(usize) -> u8) -> (i64, usize) {
+        let sum_with = |pattern: usize| {
+            let chosen = gains.iter().enumerate().filter(|(i, _)| pattern >> (N - 1 - i) & 1 != 0);
+            chosen.map(|(_, &gain)| i64::from(gain)).sum::<i64>()
+                + i64::from(self.lambda) * i64::from(bits(pattern))
+        };
+        let mut best = (sum_with(0), 0);
+        let useful = gains.iter().fold(0, |mask, &gain| mask << 1 | usize::from(gain < 0));
+        if useful != 0 {
+            for pattern in (1..1 << N).filter(|pattern| pattern & !useful == 0) {
+                best = best.min((sum_with(pattern), pattern));
+            }
+        }
+        best
     }
 
     /// Whether any sample of block `bi` is shown.
@@ -138,47 +335,53 @@ impl<'a> Decision<'a> {
         bi >= 4 || 8 * (bi % 2) < self.visible.0 && 8 * (bi / 2) < self.visible.1
     }
 
-    fn weigh(&self, macroblock: Macroblock, reconstruction: MbSamples) -> Candidate {
-        let mut counter = BitCounter::new();
-        macroblock.write(&mut counter, self.coding.picture_type);
-        let cost = 256 * self.squared_error(&reconstruction) + self.coding.lambda * counter.bits();
-        Candidate { macroblock, reconstruction, cost }
-    }
-
-    /// Sum of the squared errors that are shown.
-    fn squared_error(&self, reconstruction: &MbSamples) -> u64 {
+    /// The visible size of the parts of a macroblock, and where they begin.
+    fn visible_parts(&self) -> [(usize, usize, usize); 3] {
         let (width, height) = self.visible;
         let (chroma_width, chroma_height) = (width.div_ceil(2), height.div_ceil(2));
-        let planes = [
-            (0, 16, width, height),
-            (256, 8, chroma_width, chroma_height),
-            (320, 8, chroma_width, chroma_height),
-        ];
+        [(0, width, height), (256, chroma_width, chroma_height), (264, chroma_width, chroma_height)]
+    }
+
+    /// 64 times the sum of the squared errors that are shown.
+    fn squared_error(&self, prediction: &MbSamples) -> i64 {
+        if self.visible == (16, 16) {
+            return 64 * i64::from((self.coding.kernels.squared_error)(&self.source.0, &prediction.0));
+        }
         let mut sum = 0;
-        for (start, stride, width, height) in planes {
+        for (start, width, height) in self.visible_parts() {
             for y in 0..height {
-                let at = start + y * stride;
-                let rows = self.source.0[at..][..width].iter().zip(&reconstruction.0[at..][..width]);
-                sum += rows.map(|(a, b)| u32::from(a.abs_diff(*b)).pow(2)).sum::<u32>();
+                let at = start + y * STRIDE;
+                let rows = self.source.0[at..][..width].iter().zip(&prediction.0[at..][..width]);
+                sum += rows.map(|(a, b)| i64::from(a.abs_diff(*b)).pow(2)).sum::<i64>();
             }
         }
-        sum.into()
+        64 * sum
+    }
+
+    /// The source with other samples where they are not shown: their differences from the prediction repeat those at
+    /// the edge, which takes the fewest coefficients.
+    fn source_with_cheap_edge(&self, prediction: &MbSamples) -> MbSamples {
+        let mut source = self.source.clone();
+        for ((start, width, height), size) in self.visible_parts().into_iter().zip([16, 8, 8]) {
+            for y in 0..size {
+                for x in 0..size {
+                    if x >= width || y >= height {
+                        let edge = start + y.min(height - 1) * STRIDE + x.min(width - 1);
+                        let at = start + y * STRIDE + x;
+                        let difference = i16::from(self.source.0[edge]) - i16::from(prediction.0[edge]);
+                        source.0[at] = (i16::from(prediction.0[at]) + difference).clamp(0, 255) as u8;
+                    }
+                }
+            }
+        }
+        source
     }
 
     /// Sum of the absolute differences of luma from the means of its blocks.
     fn intra_activity(&self) -> u32 {
-        (0..4)
-            .map(|bi| {
-                let (start, stride) = BLOCK_LAYOUT[bi];
-                let rows = || (0..8).flat_map(|y| &self.source.0[start + y * stride..][..8]);
-                let mean = (rows().map(|&s| u32::from(s)).sum::<u32>() + 32) / 64;
-                rows().map(|&s| u32::from(s).abs_diff(mean)).sum::<u32>()
-            })
-            .sum()
+        let sad = |start: usize, value: u8| {
+            (self.coding.kernels.sad_8)(&self.source.0[start..], &[value; 8 * STRIDE], STRIDE)
+        };
+        BLOCK_START[..4].iter().map(|&start| sad(start, ((sad(start, 0) + 32) / 64) as u8)).sum()
     }
-}
-
-/// The candidate of lower cost; the first one if they are equal.
-fn cheaper(a: Candidate, b: Candidate) -> Candidate {
-    if b.cost < a.cost { b } else { a }
 }

@@ -20,7 +20,7 @@ pub(crate) struct CodedPlane {
 }
 
 impl CodedPlane {
-    fn new(width: usize, height: usize, border: usize, value: u8) -> Self {
+    pub(crate) fn new(width: usize, height: usize, border: usize, value: u8) -> Self {
         let stride = width + 2 * border;
         Self { width, height, border, stride, data: vec![value; stride * (height + 2 * border)] }
     }
@@ -51,17 +51,58 @@ impl CodedPlane {
     }
 
     /// Fills the border with the nearest samples (H.263, D.1).
-    fn extend_border(&mut self) {
-        let (stride, border) = (self.stride, self.border);
-        for row in self.data.chunks_exact_mut(stride).skip(border).take(self.height) {
-            let (first, last) = (row[border], row[border + self.width - 1]);
-            row[..border].fill(first);
-            row[border + self.width..].fill(last);
+    pub(crate) fn extend_border(&mut self) {
+        for y in 0..self.height {
+            self.extend_sides(y);
         }
+        self.extend_top();
+        self.extend_bottom();
+    }
+
+    fn extend_sides(&mut self, y: usize) {
+        let (border, width) = (self.border, self.width);
+        let row = &mut self.data[(y + border) * self.stride..][..self.stride];
+        let (first, last) = (row[border], row[border + width - 1]);
+        row[..border].fill(first);
+        row[border + width..].fill(last);
+    }
+
+    fn extend_top(&mut self) {
+        let (stride, border) = (self.stride, self.border);
         for y in 0..border {
             self.data.copy_within(border * stride..(border + 1) * stride, y * stride);
-            let last = (border + self.height - 1) * stride;
+        }
+    }
+
+    fn extend_bottom(&mut self) {
+        let (stride, border) = (self.stride, self.border);
+        let last = (border + self.height - 1) * stride;
+        for y in 0..border {
             self.data.copy_within(last..last + stride, (border + self.height + y) * stride);
+        }
+    }
+
+    /// The samples of `count` rows from `y` on.
+    fn rows(&self, y: usize, count: usize) -> Vec<u8> {
+        let mut rows = Vec::with_capacity(count * self.width);
+        for y in y..y + count {
+            rows.extend_from_slice(&self.at(0, y as isize)[..self.width]);
+        }
+        rows
+    }
+
+    /// Replaces the rows from `y` on, and the border beside them.
+    fn set_rows(&mut self, y: usize, rows: &[u8]) {
+        for (y, row) in (y..).zip(rows.chunks_exact(self.width)) {
+            let start = self.index(0, y as isize);
+            self.data[start..][..self.width].copy_from_slice(row);
+            self.extend_sides(y);
+        }
+        if y == 0 {
+            self.extend_top();
+        }
+        if y + rows.len() / self.width == self.height {
+            self.extend_bottom();
         }
     }
 }
@@ -98,6 +139,19 @@ impl CodedPicture {
         }
     }
 
+    /// The samples of a row of macroblocks.
+    pub(crate) fn row(&self, mb_y: usize) -> [Vec<u8>; 3] {
+        let [y, cb, cr] = &self.planes;
+        [y.rows(16 * mb_y, 16), cb.rows(8 * mb_y, 8), cr.rows(8 * mb_y, 8)]
+    }
+
+    /// Replaces a row of macroblocks, and the border beside it.
+    pub(crate) fn set_row(&mut self, mb_y: usize, row: &[Vec<u8>; 3]) {
+        for ((plane, rows), size) in self.planes.iter_mut().zip(row).zip([16, 8, 8]) {
+            plane.set_rows(size * mb_y, rows);
+        }
+    }
+
     /// The picture proper.
     pub(crate) fn view(&self) -> FrameView<'_> {
         let format = PixelFormat::Yuv420;
@@ -110,42 +164,57 @@ impl CodedPicture {
     }
 }
 
-/// The samples of one macroblock: 16x16 of Y, then 8x8 of Cb, then 8x8 of Cr.
+/// The samples of one macroblock in rows of 16: 16 rows of Y, then 8 rows of Cb and Cr side by side.
 #[derive(Clone, Debug)]
 pub(crate) struct MbSamples(pub(crate) [u8; 384]);
 
-/// Where each of the six blocks begins in [`MbSamples`], and the distance of its rows.
-pub(crate) const BLOCK_LAYOUT: [(usize, usize); 6] =
-    [(0, 16), (8, 16), (128, 16), (136, 16), (256, 8), (320, 8)];
+/// Where each of the six blocks begins in [`MbSamples`].
+pub(crate) const BLOCK_START: [usize; 6] = [0, 8, 128, 136, 256, 264];
 
 impl MbSamples {
-    pub(crate) fn new() -> Self {
-        Self([0; 384])
+    pub(crate) const ZERO: Self = Self([0; 384]);
+
+    /// The 16x16 samples of Y.
+    pub(crate) fn luma(&self) -> &[u8; 256] {
+        self.rows(0)
+    }
+
+    /// The 16x16 samples of Y.
+    pub(crate) fn luma_mut(&mut self) -> &mut [u8; 256] {
+        self.0.first_chunk_mut().expect("384 samples hold 256")
+    }
+
+    /// `N` samples from index `start` on.
+    pub(crate) fn rows<const N: usize>(&self, start: usize) -> &[u8; N] {
+        self.0[start..].first_chunk().expect("the samples hold the rows that are asked for")
     }
 
     /// Reads macroblock `mb_x`, `mb_y` of a picture.
-    pub(crate) fn load(picture: &CodedPicture, mb_x: usize, mb_y: usize) -> Self {
-        let mut samples = Self::new();
-        for (pli, (start, size)) in [(0, 16), (256, 8), (320, 8)].into_iter().enumerate() {
-            let plane = &picture.planes[pli];
-            let from = plane.index((mb_x * size) as isize, (mb_y * size) as isize);
-            for y in 0..size {
-                samples.0[start + y * size..][..size]
-                    .copy_from_slice(&plane.data[from + y * plane.stride..][..size]);
-            }
+    pub(crate) fn load(&mut self, picture: &CodedPicture, mb_x: usize, mb_y: usize) {
+        let [y, cb, cr] = &picture.planes;
+        copy_rows::<16>(y.at(16 * mb_x as isize, 16 * mb_y as isize), y.stride, &mut self.0, MB);
+        for (plane, start) in [(cb, BLOCK_START[4]), (cr, BLOCK_START[5])] {
+            let from = plane.at(8 * mb_x as isize, 8 * mb_y as isize);
+            copy_rows::<8>(from, plane.stride, &mut self.0[start..], MB);
         }
-        samples
     }
 
     /// Writes macroblock `mb_x`, `mb_y` of a picture.
     pub(crate) fn store(&self, picture: &mut CodedPicture, mb_x: usize, mb_y: usize) {
-        for (pli, (start, size)) in [(0, 16), (256, 8), (320, 8)].into_iter().enumerate() {
-            let plane = &mut picture.planes[pli];
-            let to = plane.index((mb_x * size) as isize, (mb_y * size) as isize);
-            for y in 0..size {
-                plane.data[to + y * plane.stride..][..size]
-                    .copy_from_slice(&self.0[start + y * size..][..size]);
-            }
+        let [y, cb, cr] = &mut picture.planes;
+        let at = y.index(16 * mb_x as isize, 16 * mb_y as isize);
+        copy_rows::<16>(&self.0, MB, &mut y.data[at..], y.stride);
+        for (plane, start) in [(cb, BLOCK_START[4]), (cr, BLOCK_START[5])] {
+            let at = plane.index(8 * mb_x as isize, 8 * mb_y as isize);
+            copy_rows::<8>(&self.0[start..], MB, &mut plane.data[at..], plane.stride);
         }
+    }
+}
+
+/// Copies `SIZE` rows of `SIZE` samples.
+#[inline]
+fn copy_rows<const SIZE: usize>(from: &[u8], from_stride: usize, to: &mut [u8], to_stride: usize) {
+    for y in 0..SIZE {
+        to[y * to_stride..][..SIZE].copy_from_slice(&from[y * from_stride..][..SIZE]);
     }
 }

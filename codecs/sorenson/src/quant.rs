@@ -1,12 +1,14 @@
 //! Quantisation and its inverse (H.263, 6.2.1).
 
-use crate::block::Levels;
-use crate::dct::{Block, SCALE_BITS};
-use crate::tables::ZIGZAG;
+use crate::block::{Levels, POSITION, SCAN};
+use crate::kernels::{Block, Divisor, Kernels};
+
+/// Binary logarithm of the scale of forward coefficients.
+pub(crate) const SCALE_BITS: u32 = 3;
 
 /// Largest magnitude of LEVEL whose coefficient stays within 2047, where no decoder clips.
-pub(crate) fn max_level(quantizer: u8) -> i32 {
-    (2047 / i32::from(quantizer) - 1) / 2
+pub(crate) fn max_level(quantizer: u8) -> u16 {
+    (2047 / u16::from(quantizer) - 1) / 2
 }
 
 /// The coefficient that `level` stands for.
@@ -23,27 +25,43 @@ pub(crate) fn quantize_intra_dc(coefficient: i16) -> i16 {
     ((coefficient + STEP / 2) / STEP).clamp(1, 254)
 }
 
-/// Quantises scaled coefficients from index `first` in zigzag order on, after taking `dead_zone` sixteenths of
-/// the step off their magnitudes.
-pub(crate) fn quantize(coefficients: &Block, quantizer: u8, dead_zone: i32, first: usize) -> Levels {
-    let step = i32::from(quantizer) << (SCALE_BITS + 1);
-    let most = max_level(quantizer);
-    let mut levels = [0; 64];
-    for i in first..64 {
-        let c = i32::from(coefficients[usize::from(ZIGZAG[i])]);
-        let level = ((c.abs() - step * dead_zone / 16).max(0) / step).min(most);
-        levels[i] = (level * c.signum()) as i16;
-    }
-    levels
+/// Division by the step of `quantizer` after `offset` 32nds of the step are added.
+pub(crate) fn divisor(quantizer: u8, offset: i16) -> Divisor {
+    let step = u32::from(quantizer) << (SCALE_BITS + 1);
+    let offset = (i32::from(offset) * step as i32 / 32) as i16;
+    Divisor { reciprocal: 65536u32.div_ceil(step) as u16, offset, most: max_level(quantizer) }
 }
 
-/// The coefficients, row by row, of `levels` from index `first` in zigzag order on.
-pub(crate) fn dequantize_block(levels: &Levels, quantizer: u8, first: usize) -> Block {
+/// Divides scaled coefficients; the mask of the levels has no bit for index 0 if that is INTRADC.
+pub(crate) fn quantize(
+    kernels: &Kernels,
+    coefficients: &Block,
+    divisor: Divisor,
+    intra: bool,
+    levels: &mut Levels,
+) {
+    let mut raster = (kernels.quantize)(coefficients, divisor, &mut levels.levels);
+    if intra {
+        raster &= !1;
+    }
+    levels.mask = 0;
+    while raster != 0 {
+        levels.mask |= 1 << POSITION[raster.trailing_zeros() as usize];
+        raster &= raster - 1;
+    }
+}
+
+/// The coefficients that levels stand for, INTRADC included.
+pub(crate) fn dequantize_block(levels: &Levels, quantizer: u8, intra: bool) -> Block {
     let mut coefficients = [0; 64];
-    for i in first..64 {
-        if levels[i] != 0 {
-            coefficients[usize::from(ZIGZAG[i])] = dequantize(levels[i], quantizer);
-        }
+    let mut mask = levels.mask;
+    while mask != 0 {
+        let at = usize::from(SCAN[mask.trailing_zeros() as usize]);
+        coefficients[at] = dequantize(levels.levels[at], quantizer);
+        mask &= mask - 1;
+    }
+    if intra {
+        coefficients[0] = 8 * levels.levels[0];
     }
     coefficients
 }
@@ -51,6 +69,7 @@ pub(crate) fn dequantize_block(levels: &Levels, quantizer: u8, first: usize) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use oggflv_common::simd::Level;
 
     #[test]
     fn coefficients_stay_in_range() {
@@ -66,14 +85,23 @@ mod tests {
 
     #[test]
     fn quantisation_rounds_to_the_interval() {
+        let kernels = Kernels::new(Level::SCALAR);
         for quantizer in 1..=31 {
             for c in -2040i16..=2040 {
                 let mut block = [0; 64];
                 block[8] = c << SCALE_BITS;
-                let level = quantize(&block, quantizer, 0, 1)[2];
+                let mut levels = Levels::NONE;
+                quantize(&kernels, &block, divisor(quantizer, 0), false, &mut levels);
+                let level = levels.levels[8];
+                assert_eq!(levels.mask, if level == 0 { 0 } else { 2 });
                 let error = (dequantize(level, quantizer) - c).abs();
-                let bound = if level == 0 { 2 * i16::from(quantizer) } else { i16::from(quantizer) + 1 };
-                let clipped = i32::from(level.abs()) == max_level(quantizer);
+                // The reciprocal has 16 bits, which shows in large levels.
+                let bound = if level == 0 {
+                    2 * i16::from(quantizer)
+                } else {
+                    i16::from(quantizer) + 1 + c.abs() / 128
+                };
+                let clipped = level.unsigned_abs() == max_level(quantizer);
                 assert!(error <= bound || clipped, "{c} at {quantizer}: {level}");
             }
         }
@@ -82,7 +110,7 @@ mod tests {
     #[test]
     fn intra_dc_is_never_forbidden() {
         assert_eq!(quantize_intra_dc(0), 1);
-        assert_eq!(quantize_intra_dc(16 * 8 * 255), 254);
-        assert_eq!(quantize_intra_dc(16 * 8 * 100 + 63), 100);
+        assert_eq!(quantize_intra_dc(8 * 8 * 255), 254);
+        assert_eq!(quantize_intra_dc(8 * 8 * 100 + 31), 100);
     }
 }

@@ -16,6 +16,11 @@ pub(crate) struct Mv {
 impl Mv {
     pub(crate) const ZERO: Self = Self { x: 0, y: 0 };
 
+    /// Which components lie between samples: bit 0 is x, bit 1 is y.
+    pub(crate) fn fraction(self) -> usize {
+        (self.x & 1 | (self.y & 1) << 1) as usize
+    }
+
     /// The vector of both chroma blocks, from the vectors of the four luma blocks (H.263, F.2).
     pub(crate) fn chroma(vectors: &[Self; 4]) -> Self {
         let component = |get: fn(&Self) -> i16| chroma_component(vectors.iter().map(get).sum());

@@ -22,6 +22,15 @@ impl MotionField {
         self.mvs[mb_y * self.mb_width + mb_x] = mvs;
     }
 
+    /// The vectors of a row of macroblocks.
+    pub(crate) fn row(&self, mb_y: usize) -> &[[Mv; 4]] {
+        &self.mvs[mb_y * self.mb_width..][..self.mb_width]
+    }
+
+    pub(crate) fn row_mut(&mut self, mb_y: usize) -> &mut [[Mv; 4]] {
+        &mut self.mvs[mb_y * self.mb_width..][..self.mb_width]
+    }
+
     /// The three candidate predictors MV1 (left), MV2 (above) and MV3 (above right) of block `bi` (0 to 3) of a
     /// macroblock, whose own blocks before `bi` have the vectors `own`. Block 0 stands for the whole macroblock too.
     pub(crate) fn candidates(&self, mb_x: usize, mb_y: usize, bi: usize, own: &[Mv; 4]) -> [Mv; 3] {

@@ -1,115 +1,210 @@
-//! Motion search: the vector of least SAD plus weighted bits.
+//! Motion search: the vector of least difference plus weighted bits.
 
-use super::half_pel::predict_block;
 use super::{Mv, MvLimits};
-use crate::macroblock::{wrap_mvd, write_mvd};
-use crate::planes::CodedPlane;
-use oggflv_common::BitCounter;
+use crate::kernels::Kernels;
+use crate::macroblock::wrap_mvd;
+use crate::planes::{CodedPlane, MbSamples};
+use crate::tables::MVD;
 
 /// A vector and what it costs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
     pub(crate) mv: Mv,
-    /// 16 SAD plus lambda times the bits of MVD.
+    /// 16 times the sum of differences plus lambda times the bits of MVD.
     pub(crate) cost: u32,
 }
 
 /// What a search of one block needs to know.
 pub(crate) struct Search<'a> {
-    pub(crate) source: &'a CodedPlane,
+    pub(crate) kernels: &'a Kernels,
+    pub(crate) source: &'a MbSamples,
     pub(crate) reference: &'a CodedPlane,
-    /// Top left sample of the block.
+    /// Top left sample of the block, and where it begins in `source`.
     pub(crate) x: usize,
     pub(crate) y: usize,
+    pub(crate) start: usize,
     pub(crate) limits: MvLimits,
     pub(crate) predictor: Mv,
-    /// Sixteenths of a SAD unit per bit.
+    /// Sixteenths of a difference unit per bit.
     pub(crate) lambda: u32,
+    /// Whether half samples are judged by Hadamard-transformed differences.
+    pub(crate) satd: bool,
+    /// Cost below which a seed is good enough to skip the wide steps.
+    pub(crate) good: u32,
 }
 
 /// Steps to the neighbours of a full-sample vector.
 const DIAMOND: [(i16, i16); 4] = [(0, -1), (-1, 0), (1, 0), (0, 1)];
+/// Wider steps, around the clock.
 const HEXAGON: [(i16, i16); 6] = [(-2, 0), (-1, -2), (1, -2), (2, 0), (1, 2), (-1, 2)];
 
 impl Search<'_> {
-    /// Searches a `SIZE` x `SIZE` block from `seeds` on.
-    pub(crate) fn run<const SIZE: usize>(&self, seeds: &[Mv]) -> Found {
-        let mut best = Found { mv: Mv::ZERO, cost: u32::MAX };
-        for seed in seeds {
-            let whole = Mv {
-                x: round_to_full(seed.x, self.limits.max_x),
-                y: round_to_full(seed.y, self.limits.max_y),
-            };
-            self.try_mv::<SIZE>(whole, &mut best);
+    /// Searches 16x16 samples from `seeds` on.
+    pub(crate) fn macroblock(&self, seeds: &[Mv]) -> Found {
+        let sad = |mv: Mv| (self.kernels.sad_16)(self.source.luma(), self.at(mv), self.reference.stride);
+        let mut best = self.seed(seeds, &sad);
+        if best.cost >= self.good {
+            self.wide_steps(&sad, &mut best);
         }
-        // Downhill in wide steps, then in narrow ones.
-        while self.step::<SIZE>(&HEXAGON, 2, &mut best) {}
-        while self.step::<SIZE>(&DIAMOND, 2, &mut best) {}
-        let centre = best.mv;
-        for y in -1..=1 {
-            for x in -1..=1 {
-                if (x, y) != (0, 0) {
-                    self.try_mv::<SIZE>(Mv { x: centre.x + x, y: centre.y + y }, &mut best);
-                }
+        self.narrow_steps(&sad, &mut best);
+        let fraction = |mv: Mv| {
+            let (from, stride) = (self.at(mv), self.reference.stride);
+            if self.satd {
+                let mut prediction = [0; 256];
+                (self.kernels.predict_16)(from, stride, mv.fraction(), &mut prediction);
+                (self.kernels.satd_16)(self.source.luma(), &prediction)
+            } else {
+                (self.kernels.sad_16_half)(self.source.luma(), from, stride, mv.fraction())
+            }
+        };
+        self.half_pel(best, &fraction)
+    }
+
+    /// Searches 8x8 samples from `seeds` on.
+    pub(crate) fn block(&self, seeds: &[Mv]) -> Found {
+        let source = &self.source.0[self.start..];
+        let sad = |mv: Mv| (self.kernels.sad_8)(source, self.at(mv), self.reference.stride);
+        let mut best = self.seed(seeds, &sad);
+        self.narrow_steps(&sad, &mut best);
+        let fraction = |mv: Mv| {
+            let mut prediction = [0; 128];
+            (self.kernels.predict_8)(self.at(mv), self.reference.stride, mv.fraction(), &mut prediction);
+            if self.satd {
+                (self.kernels.satd_8)(source, &prediction)
+            } else {
+                (self.kernels.sad_8)(source, &prediction, crate::kernels::STRIDE)
+            }
+        };
+        self.half_pel(best, &fraction)
+    }
+
+    /// Reference samples from where the whole part of `mv` leads.
+    fn at(&self, mv: Mv) -> &[u8] {
+        self.reference.at(self.x as isize + isize::from(mv.x >> 1), self.y as isize + isize::from(mv.y >> 1))
+    }
+
+    /// The best of the seeds, rounded to full samples.
+    fn seed(&self, seeds: &[Mv], difference: &impl Fn(Mv) -> u32) -> Found {
+        let mut best = Found { mv: Mv { x: i16::MIN, y: 0 }, cost: u32::MAX };
+        for (i, seed) in seeds.iter().enumerate() {
+            if !seeds[..i].contains(seed) {
+                let whole = |component: i16, most: i16| (component & !1).clamp(MvLimits::MIN, most & !1);
+                let mv = Mv { x: whole(seed.x, self.limits.max_x), y: whole(seed.y, self.limits.max_y) };
+                self.try_mv(mv, difference, &mut best);
             }
         }
         best
     }
 
-    /// Tries the neighbours of the best vector; whether one of them is better.
-    fn step<const SIZE: usize>(&self, neighbours: &[(i16, i16)], scale: i16, best: &mut Found) -> bool {
-        let centre = best.mv;
-        for (x, y) in neighbours {
-            self.try_mv::<SIZE>(Mv { x: centre.x + scale * x, y: centre.y + scale * y }, best);
-        }
-        best.mv != centre
-    }
-
-    fn try_mv<const SIZE: usize>(&self, mv: Mv, best: &mut Found) {
-        if !self.limits.contain(mv) || mv == best.mv && best.cost != u32::MAX {
-            return;
-        }
-        let rate = self.lambda * mvd_bits(mv, self.predictor);
-        if rate < best.cost {
-            let cost = rate + 16 * self.sad::<SIZE>(mv);
-            if cost < best.cost {
-                *best = Found { mv, cost };
+    /// Goes to the best of the four nearest neighbours as long as there is a better one.
+    fn narrow_steps(&self, difference: &impl Fn(Mv) -> u32, best: &mut Found) {
+        loop {
+            let centre = best.mv;
+            for (x, y) in DIAMOND {
+                self.try_mv(Mv { x: centre.x + 2 * x, y: centre.y + 2 * y }, difference, best);
+            }
+            if best.mv == centre {
+                return;
             }
         }
     }
 
-    /// Sum of absolute differences between the source and its prediction.
-    fn sad<const SIZE: usize>(&self, mv: Mv) -> u32 {
-        let source = self.source.at(self.x as isize, self.y as isize);
-        if mv.x & 1 == 0 && mv.y & 1 == 0 {
-            let (x, y) = (self.x as isize + isize::from(mv.x / 2), self.y as isize + isize::from(mv.y / 2));
-            return sad::<SIZE>(source, self.source.stride, self.reference.at(x, y), self.reference.stride);
+    /// Goes to the best corner of a hexagon around the best vector as long as there is a better one. After the first
+    /// step, only the three corners around the last direction are new.
+    fn wide_steps(&self, difference: &impl Fn(Mv) -> u32, best: &mut Found) {
+        let mut corners = 0..6;
+        loop {
+            let (centre, mut direction) = (best.mv, None);
+            for corner in corners {
+                let (x, y) = HEXAGON[corner % 6];
+                if self.try_mv(Mv { x: centre.x + 2 * x, y: centre.y + 2 * y }, difference, best) {
+                    direction = Some(corner % 6);
+                }
+            }
+            match direction {
+                Some(direction) => corners = direction + 5..direction + 8,
+                None => return,
+            }
         }
-        let mut prediction = [0; 256];
-        predict_block::<SIZE>(self.reference, self.x, self.y, mv, &mut prediction, SIZE);
-        sad::<SIZE>(source, self.source.stride, &prediction, SIZE)
+    }
+
+    /// Judges a full-sample vector and its neighbours by `difference`: those beside it, then those between the better
+    /// ones of them.
+    fn half_pel(&self, full: Found, difference: &impl Fn(Mv) -> u32) -> Found {
+        let centre = full.mv;
+        let start = if self.satd { Found { cost: self.cost(centre, difference), ..full } } else { full };
+        let mut best = start;
+        // The better one of two opposite neighbours.
+        let mut better = |steps: [(i16, i16); 2]| {
+            let costs = steps.map(|(x, y)| {
+                let mut found = Found { mv: centre, cost: u32::MAX };
+                self.try_mv(Mv { x: centre.x + x, y: centre.y + y }, difference, &mut found);
+                if found.cost < best.cost {
+                    best = found;
+                }
+                found.cost
+            });
+            if costs[1] < costs[0] { steps[1] } else { steps[0] }
+        };
+        let (x, y) = (better([(-1, 0), (1, 0)]).0, better([(0, -1), (0, 1)]).1);
+        self.try_mv(Mv { x: centre.x + x, y: centre.y + y }, difference, &mut best);
+        if self.satd && best.mv != centre {
+            let other = if best.mv.x == centre.x { (-x, y) } else { (x, -y) };
+            self.try_mv(Mv { x: centre.x + other.0, y: centre.y + other.1 }, difference, &mut best);
+        }
+        best
+    }
+
+    fn cost(&self, mv: Mv, difference: &impl Fn(Mv) -> u32) -> u32 {
+        self.lambda * mvd_bits(mv, self.predictor) + 16 * difference(mv)
+    }
+
+    /// Takes a vector if it is legal and better; whether it was.
+    fn try_mv(&self, mv: Mv, difference: &impl Fn(Mv) -> u32, best: &mut Found) -> bool {
+        let rate = self.lambda * mvd_bits(mv, self.predictor);
+        if mv != best.mv && self.limits.contain(mv) && rate < best.cost {
+            let cost = rate + 16 * difference(mv);
+            if cost < best.cost {
+                *best = Found { mv, cost };
+                return true;
+            }
+        }
+        false
     }
 }
 
-/// The nearest even component within the limits.
-fn round_to_full(component: i16, max: i16) -> i16 {
-    (component & !1).clamp(MvLimits::MIN, max & !1)
-}
+/// Bits of one component of MVD, by the difference plus 32.
+static MVD_BITS: [u8; 64] = {
+    let mut bits = [1; 64];
+    let mut i = 0;
+    while i < 64 {
+        if i != 32 {
+            bits[i] = MVD[i.abs_diff(32)].len + 1;
+        }
+        i += 1;
+    }
+    bits
+};
 
 /// Bits of the MVD of a vector.
 pub(crate) fn mvd_bits(mv: Mv, predictor: Mv) -> u32 {
-    let mut counter = BitCounter::new();
-    write_mvd(&mut counter, wrap_mvd(mv.x - predictor.x));
-    write_mvd(&mut counter, wrap_mvd(mv.y - predictor.y));
-    counter.bits() as u32
+    let bits = |difference: i16| u32::from(MVD_BITS[(wrap_mvd(difference) + 32) as usize]);
+    bits(mv.x - predictor.x) + bits(mv.y - predictor.y)
 }
 
-/// Sum of absolute differences of two blocks.
-pub(crate) fn sad<const SIZE: usize>(a: &[u8], a_stride: usize, b: &[u8], b_stride: usize) -> u32 {
-    (0..SIZE)
-        .map(|y| {
-            let (a, b) = (&a[y * a_stride..][..SIZE], &b[y * b_stride..][..SIZE]);
-            a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b))).sum::<u32>()
-        })
-        .sum()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::macroblock::write_mvd;
+    use oggflv_common::BitCounter;
+
+    #[test]
+    fn the_table_of_bits_counts_what_is_written() {
+        for x in -32..32 {
+            let mut counter = BitCounter::new();
+            write_mvd(&mut counter, x);
+            write_mvd(&mut counter, -7);
+            assert_eq!(u64::from(mvd_bits(Mv { x, y: -5 }, Mv { x: 0, y: 2 })), counter.bits());
+        }
+    }
 }

@@ -1,0 +1,59 @@
+//! What the presets mean.
+
+use crate::config::Preset;
+
+/// How hard to try.
+#[derive(Clone, Debug)]
+pub(crate) struct Effort {
+    /// Whether levels are chosen by [`crate::trellis`].
+    pub(crate) trellis: bool,
+    /// What inter and intra coefficients are rounded by, in 1/32 of a step; the trellis wants them rounded up.
+    pub(crate) offsets: [i16; 2],
+    /// Whether half-sample vectors are judged by Hadamard-transformed differences.
+    pub(crate) satd: bool,
+    /// Cost of one vector, in bits, above which INTER4V is tried.
+    pub(crate) four_vectors_above: Option<i64>,
+    /// Cost of skipping, in bits, below which nothing else is tried.
+    pub(crate) early_skip: i64,
+    /// Difference by which INTRA must seem better than INTER before it is tried.
+    pub(crate) intra_bias: u32,
+    /// Cost of a vector, in bits, below which no wide search follows.
+    pub(crate) good_seed: u32,
+    /// Difference from the wanted quantiser, in 1/16, from which on DQUANT is used.
+    pub(crate) dquant_above: i32,
+    /// 64 times the squared error that a bit is worth, over the square of the quantiser.
+    pub(crate) lambda: i32,
+    /// 16 times the absolute error that a bit is worth, over the quantiser.
+    pub(crate) motion_lambda: u32,
+}
+
+impl Preset {
+    pub(crate) fn effort(self) -> Effort {
+        let best = Effort {
+            trellis: true,
+            offsets: [8, 8],
+            satd: true,
+            four_vectors_above: Some(30),
+            early_skip: 6,
+            intra_bias: 0,
+            good_seed: 0,
+            dquant_above: 12,
+            lambda: 54,        // 0.85
+            motion_lambda: 18, // about its root
+        };
+        match self {
+            Self::Best => best,
+            Self::Balanced => Effort { four_vectors_above: Some(60), early_skip: 12, good_seed: 60, ..best },
+            Self::Fast => Effort {
+                trellis: false,
+                offsets: [-8, 0],
+                satd: false,
+                four_vectors_above: None,
+                early_skip: 40,
+                good_seed: 200,
+                intra_bias: 500,
+                ..best
+            },
+        }
+    }
+}

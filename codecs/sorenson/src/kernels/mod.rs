@@ -1,0 +1,84 @@
+//! The inner loops, chosen once for the processor. `scalar` defines each one; the others give the same results.
+
+pub(crate) mod scalar;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)] // vector loads and stores, and entering code that was compiled for AVX2
+mod x86;
+
+use oggflv_common::simd::{Isa, Level};
+
+/// Coefficients or their quantised levels, column by column: index `8 u + v`, `u` being the horizontal frequency.
+pub(crate) type Block = [i16; 64];
+
+/// Distance of rows in a macroblock's own samples.
+pub(crate) const STRIDE: usize = 16;
+
+/// A fraction of a vector in half samples: bit 0 is horizontal, bit 1 vertical.
+pub(crate) type Fraction = usize;
+
+/// How a quantiser divides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Divisor {
+    /// 65536 over the step, rounded up.
+    pub(crate) reciprocal: u16,
+    /// Added to each magnitude before; what falls below 0 becomes 0.
+    pub(crate) offset: i16,
+    /// Quotients end here.
+    pub(crate) most: u16,
+}
+
+/// The kernels for one level. Rows of the first (and only its) samples are [`STRIDE`] apart; those of a reference
+/// are `stride` apart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kernels {
+    /// Sum of absolute differences between 16x16 samples and a reference.
+    pub(crate) sad_16: fn(&[u8; 256], reference: &[u8], stride: usize) -> u32,
+    /// The same, of the reference between samples.
+    pub(crate) sad_16_half: fn(&[u8; 256], reference: &[u8], stride: usize, Fraction) -> u32,
+    /// Sum of absolute differences between 8x8 samples and a reference.
+    pub(crate) sad_8: fn(&[u8], reference: &[u8], stride: usize) -> u32,
+    /// A quarter of the sum of the absolute Hadamard coefficients of the differences of 8x8 samples, over 16x16;
+    /// rows of both are [`STRIDE`] apart.
+    pub(crate) satd_16: fn(&[u8; 256], &[u8; 256]) -> u32,
+    /// The same over 8x8.
+    pub(crate) satd_8: fn(&[u8], &[u8]) -> u32,
+    /// Copies 16x16 samples of a reference, interpolated.
+    pub(crate) predict_16: fn(reference: &[u8], stride: usize, Fraction, &mut [u8; 256]),
+    /// Copies 8x8 samples of a reference, interpolated, to rows [`STRIDE`] apart.
+    pub(crate) predict_8: fn(reference: &[u8], stride: usize, Fraction, &mut [u8]),
+    /// Differences of two blocks side by side, transformed; coefficients are orthonormal ones times 8.
+    pub(crate) forward_2: fn(&[u8; 128], &[u8; 128], &mut [Block; 2]),
+    /// Divides magnitudes; bit i of the result is set if level i is not zero.
+    pub(crate) quantize: fn(&Block, Divisor, &mut Block) -> u64,
+    /// Adds the inverse transform of coefficients (-2047 to 2047) to 8x8 samples.
+    pub(crate) inverse_add: fn(&Block, &mut [u8]),
+    /// Sum of squared differences of the six blocks of a macroblock.
+    pub(crate) squared_error: fn(&[u8; 384], &[u8; 384]) -> u32,
+}
+
+impl Kernels {
+    /// The kernels for `level`.
+    pub(crate) fn new(level: Level) -> Self {
+        let scalar = Self {
+            sad_16: scalar::sad_16,
+            sad_16_half: scalar::sad_16_half,
+            sad_8: scalar::sad_8,
+            satd_16: scalar::satd_16,
+            satd_8: scalar::satd_8,
+            predict_16: scalar::predict_16,
+            predict_8: scalar::predict_8,
+            forward_2: scalar::forward_2,
+            quantize: scalar::quantize,
+            inverse_add: scalar::inverse_add,
+            squared_error: scalar::squared_error,
+        };
+        match level.isa() {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => x86::kernels(),
+            _ => scalar,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! Every level against `scalar`, and the transforms against their definition.
+
+use super::*;
+use std::f64::consts::PI;
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u32) -> u32 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        ((self.0 >> 33) as u32) % limit
+    }
+
+    fn samples<const N: usize>(&mut self, round: usize) -> [u8; N] {
+        // Extremes come first, then noise of growing smoothness.
+        match round {
+            0 => [0; N],
+            1 => [255; N],
+            2 => [(); N].map(|()| (self.below(2) * 255) as u8),
+            _ => [(); N].map(|()| (128 + self.below(round as u32 % 128 + 1)) as u8),
+        }
+    }
+}
+
+/// Runs `check` with the kernels of every other level beside the scalar ones.
+fn compare(mut check: impl FnMut(&Kernels, &Kernels, &mut Random, usize)) {
+    let scalar = Kernels::new(Level::SCALAR);
+    for level in Level::available() {
+        let (kernels, mut random) = (Kernels::new(level), Random(5));
+        for round in 0..300 {
+            check(&scalar, &kernels, &mut random, round);
+        }
+    }
+}
+
+#[test]
+fn measures_and_predictions_are_the_same_at_every_level() {
+    compare(|scalar, kernels, random, round| {
+        let a: [u8; 256] = random.samples(round);
+        let b: [u8; 256] = random.samples((round + 1) % 100);
+        let stride = 17 + round % 20;
+        let mut reference = vec![0; 16 * stride + 17];
+        reference.fill_with(|| random.below(256) as u8);
+        assert_eq!((kernels.sad_16)(&a, &reference, stride), (scalar.sad_16)(&a, &reference, stride));
+        assert_eq!((kernels.sad_8)(&a[8..], &reference, stride), (scalar.sad_8)(&a[8..], &reference, stride));
+        assert_eq!((kernels.satd_16)(&a, &b), (scalar.satd_16)(&a, &b));
+        assert_eq!((kernels.satd_8)(&a[136..], &b[136..]), (scalar.satd_8)(&a[136..], &b[136..]));
+        for fraction in 0..4 {
+            let sad = |kernels: &Kernels| (kernels.sad_16_half)(&a, &reference, stride, fraction);
+            assert_eq!(sad(kernels), sad(scalar), "fraction {fraction}");
+            let [mut one, mut other] = [a; 2];
+            (kernels.predict_16)(&reference, stride, fraction, &mut one);
+            (scalar.predict_16)(&reference, stride, fraction, &mut other);
+            assert_eq!(one, other, "fraction {fraction}");
+            (kernels.predict_8)(&reference, stride, fraction, &mut one[136..]);
+            (scalar.predict_8)(&reference, stride, fraction, &mut other[136..]);
+            assert_eq!(one, other, "fraction {fraction}");
+        }
+        let (a, b): ([u8; 384], [u8; 384]) = (random.samples(round), random.samples(round / 2));
+        assert_eq!((kernels.squared_error)(&a, &b), (scalar.squared_error)(&a, &b));
+    });
+}
+
+#[test]
+fn transforms_are_the_same_at_every_level() {
+    compare(|scalar, kernels, random, round| {
+        let (a, b): ([u8; 128], [u8; 128]) = (random.samples(round), random.samples((round + 1) % 100));
+        let [mut one, mut other] = [[[0; 64]; 2]; 2];
+        (kernels.forward_2)(&a, &b, &mut one);
+        (scalar.forward_2)(&a, &b, &mut other);
+        assert_eq!(one, other);
+        let q = round as i16 % 31 + 1;
+        let divisor =
+            Divisor { reciprocal: 65536u32.div_ceil(q as u32 * 16) as u16, offset: 3 * (q - 15), most: 90 };
+        let [mut levels, mut others] = [[0; 64]; 2];
+        let mask = (kernels.quantize)(&one[0], divisor, &mut levels);
+        assert_eq!(mask, (scalar.quantize)(&one[0], divisor, &mut others));
+        assert_eq!(levels, others);
+        let mut coefficients = [0; 64];
+        for _ in 0..random.below(40) {
+            coefficients[random.below(64) as usize] = random.below(401) as i16 - 200;
+        }
+        if round % 8 == 0 {
+            coefficients = [0; 64];
+            coefficients[round / 8 % 64] = 2047 - random.below(4095) as i16;
+        }
+        let [mut one, mut other] = [a; 2];
+        (kernels.inverse_add)(&coefficients, &mut one);
+        (scalar.inverse_add)(&coefficients, &mut other);
+        assert_eq!(one, other, "{coefficients:?}");
+    });
+}
+
+/// The definition (H.263, 6.2.2) in floating point, forward or inverse, of column-by-column coefficients and
+/// row-by-row samples.
+fn analytical(input: &[f64; 64], forward: bool) -> [f64; 64] {
+    let c = |u: usize| if u == 0 { (1.0f64 / 8.0).sqrt() } else { 0.5 };
+    let basis = |u: usize, x: usize| c(u) * ((2 * x + 1) as f64 * u as f64 * PI / 16.0).cos();
+    let mut out = [0.0; 64];
+    for frequency in 0..64 {
+        for place in 0..64 {
+            let factor = basis(frequency / 8, place % 8) * basis(frequency % 8, place / 8);
+            let (from, to) = if forward { (place, frequency) } else { (frequency, place) };
+            out[to] += input[from] * factor;
+        }
+    }
+    out
+}
+
+#[test]
+fn forward_is_near_the_definition() {
+    let mut random = Random(9);
+    for round in 0..200 {
+        let (a, b): ([u8; 128], [u8; 128]) =
+            (random.samples(round), random.samples(if round < 3 { 1 } else { 90 }));
+        let mut out = [[0; 64]; 2];
+        scalar::forward_2(&a, &b, &mut out);
+        let mut difference = [0.0; 64];
+        for (i, d) in difference.iter_mut().enumerate() {
+            let at = i / 8 * STRIDE + i % 8;
+            *d = f64::from(a[at]) - f64::from(b[at]);
+        }
+        for (c, exact) in out[0].iter().zip(analytical(&difference, true)) {
+            assert!((f64::from(*c) - 8.0 * exact).abs() < 5.0, "{c} for {}", 8.0 * exact);
+        }
+    }
+}
+
+#[test]
+fn inverse_is_near_the_definition() {
+    let mut random = Random(11);
+    for _ in 0..200 {
+        let mut coefficients = [0; 64];
+        for c in &mut coefficients[..20] {
+            *c = random.below(200) as i16 - 100;
+        }
+        let exact = analytical(&coefficients.map(f64::from), false);
+        let mut samples = [128; 128];
+        scalar::inverse_add(&coefficients, &mut samples);
+        for (i, exact) in exact.iter().enumerate() {
+            let sample = f64::from(samples[i / 8 * STRIDE + i % 8]);
+            assert!((sample - (128.0 + exact).clamp(0.0, 255.0)).abs() < 1.1, "{sample} for {exact}");
+        }
+    }
+}
+
+#[test]
+fn inverse_of_the_first_coefficient() {
+    let mut coefficients = [0; 64];
+    let mut samples = [0; 128];
+    coefficients[0] = 8 * 200;
+    scalar::inverse_add(&coefficients, &mut samples);
+    assert_eq!(samples[..8], [200; 8]);
+    assert_eq!(samples[8..16], [0; 8]);
+    // A second one in the row takes it off the shortcut: 2^14 sqrt(2) cos(pi / 16) counts.
+    coefficients[8] = 1;
+    let mut samples = [0; 128];
+    scalar::inverse_add(&coefficients, &mut samples);
+    let row = (1600 * 16383 + 22725 + (1 << 10)) >> 11;
+    assert_eq!(i64::from(samples[0]), ((row + 32) * 16383i64) >> 20);
+}

@@ -1,0 +1,508 @@
+//! AVX2.
+
+use super::scalar::{COS, W};
+use super::{Block, Divisor, Fraction, Kernels, STRIDE};
+use std::arch::x86_64::*;
+
+/// The kernels for AVX2; only for a processor that has it.
+pub(super) fn kernels() -> Kernels {
+    assert!(std::arch::is_x86_feature_detected!("avx2"));
+    /// Makes a plain function of one that needs AVX2.
+    macro_rules! enter {
+        ($kernel:ident($($name:ident: $kind:ty),*) $(-> $result:ty)?) => {{
+            fn enter($($name: $kind),*) $(-> $result)? {
+                // SAFETY: `enter` only gets out through `kernels`, which has seen that the processor has AVX2.
+                unsafe { $kernel($($name),*) }
+            }
+            enter
+        }};
+    }
+    Kernels {
+        sad_16: enter!(sad_16(source: &[u8; 256], reference: &[u8], stride: usize) -> u32),
+        sad_16_half: enter!(sad_16_half(source: &[u8; 256], reference: &[u8], stride: usize, fraction: Fraction) -> u32),
+        sad_8: enter!(sad_8(source: &[u8], reference: &[u8], stride: usize) -> u32),
+        satd_16: enter!(satd_16(a: &[u8; 256], b: &[u8; 256]) -> u32),
+        satd_8: enter!(satd_8(a: &[u8], b: &[u8]) -> u32),
+        predict_16: enter!(predict_16(reference: &[u8], stride: usize, fraction: Fraction, out: &mut [u8; 256])),
+        predict_8: enter!(predict_8(reference: &[u8], stride: usize, fraction: Fraction, out: &mut [u8])),
+        forward_2: enter!(forward_2(source: &[u8; 128], prediction: &[u8; 128], out: &mut [Block; 2])),
+        quantize: enter!(quantize(coefficients: &Block, divisor: Divisor, levels: &mut Block) -> u64),
+        inverse_add: enter!(inverse_add(coefficients: &Block, samples: &mut [u8])),
+        squared_error: enter!(squared_error(a: &[u8; 384], b: &[u8; 384]) -> u32),
+    }
+}
+
+/// Eight bytes, in the lower half.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_8(bytes: &[u8], at: usize) -> __m128i {
+    let bytes = &bytes[at..at + 8];
+    // SAFETY: the slice has the 8 bytes that are read.
+    unsafe { _mm_loadl_epi64(bytes.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_16(bytes: &[u8], at: usize) -> __m128i {
+    let bytes = &bytes[at..at + 16];
+    // SAFETY: the slice has the 16 bytes that are read.
+    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_32(bytes: &[u8], at: usize) -> __m256i {
+    let bytes = &bytes[at..at + 32];
+    // SAFETY: the slice has the 32 bytes that are read.
+    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store_8(bytes: &mut [u8], at: usize, value: __m128i) {
+    let bytes = &mut bytes[at..at + 8];
+    // SAFETY: the slice has the 8 bytes that are written.
+    unsafe { _mm_storel_epi64(bytes.as_mut_ptr().cast(), value) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store_16(bytes: &mut [u8], at: usize, value: __m128i) {
+    let bytes = &mut bytes[at..at + 16];
+    // SAFETY: the slice has the 16 bytes that are written.
+    unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), value) }
+}
+
+/// Coefficients 8 i to 8 i + 7.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_column(block: &Block, i: usize) -> __m128i {
+    let column = &block[8 * i..8 * i + 8];
+    // SAFETY: the slice has the 16 bytes that are read.
+    unsafe { _mm_loadu_si128(column.as_ptr().cast()) }
+}
+
+/// Coefficients 16 i to 16 i + 15.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_columns(block: &Block, i: usize) -> __m256i {
+    let columns = &block[16 * i..16 * i + 16];
+    // SAFETY: the slice has the 32 bytes that are read.
+    unsafe { _mm256_loadu_si256(columns.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store_columns(block: &mut Block, i: usize, value: __m256i) {
+    let columns = &mut block[16 * i..16 * i + 16];
+    // SAFETY: the slice has the 32 bytes that are written.
+    unsafe { _mm256_storeu_si256(columns.as_mut_ptr().cast(), value) }
+}
+
+/// Reference samples that were found long enough.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    reference: &'a [u8],
+    stride: usize,
+    last: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// Rows 0 to `last` with `width` samples each.
+    #[inline]
+    fn new(reference: &'a [u8], stride: usize, last: usize, width: usize) -> Self {
+        assert!(stride < 1 << 32 && reference.len() >= last * stride + width);
+        Self { reference, stride, last }
+    }
+
+    /// Samples `x` to `x + 15`, which must be within the width, of rows `y` and `y + 1`.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn pair(&self, y: usize, x: usize) -> __m256i {
+        debug_assert!(y < self.last && (y + 1) * self.stride + x + 16 <= self.reference.len());
+        // SAFETY: `new` has seen that all rows up to `last` with their width are in the slice, and the callers below
+        // ask for no others.
+        unsafe {
+            let at = self.reference.as_ptr().add(y * self.stride + x);
+            let (low, high) = (_mm_loadu_si128(at.cast()), _mm_loadu_si128(at.add(self.stride).cast()));
+            _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1)
+        }
+    }
+}
+
+/// The sum of the four 64-bit lanes.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn sum_64(sums: __m256i) -> u32 {
+    let sums = _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    _mm_cvtsi128_si32(_mm_add_epi64(sums, _mm_unpackhi_epi64(sums, sums))) as u32
+}
+
+/// The sum of the eight 32-bit lanes.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn sum_32(sums: __m256i) -> u32 {
+    let sums = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    let sums = _mm_add_epi32(sums, _mm_unpackhi_epi64(sums, sums));
+    _mm_cvtsi128_si32(_mm_add_epi32(sums, _mm_shuffle_epi32(sums, 1))) as u32
+}
+
+#[target_feature(enable = "avx2")]
+fn sad_16(source: &[u8; 256], reference: &[u8], stride: usize) -> u32 {
+    let rows = Rows::new(reference, stride, 15, 16);
+    let mut sums = _mm256_setzero_si256();
+    for y in (0..16).step_by(2) {
+        sums = _mm256_add_epi64(sums, _mm256_sad_epu8(load_32(source, y * STRIDE), rows.pair(y, 0)));
+    }
+    sum_64(sums)
+}
+
+/// Two rows of 16 reference samples, interpolated.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn interpolate<const FRACTION: Fraction>(rows: &Rows<'_>, y: usize) -> __m256i {
+    let a = rows.pair(y, 0);
+    match FRACTION {
+        0 => a,
+        1 => _mm256_avg_epu8(a, rows.pair(y, 1)),
+        2 => _mm256_avg_epu8(a, rows.pair(y + 1, 0)),
+        _ => {
+            let (b, c, d) = (rows.pair(y, 1), rows.pair(y + 1, 0), rows.pair(y + 1, 1));
+            // The mean of means is one too large if one of them was rounded up and their sum is odd.
+            let (x, y) = (_mm256_avg_epu8(a, b), _mm256_avg_epu8(c, d));
+            let rounded = _mm256_or_si256(_mm256_xor_si256(a, b), _mm256_xor_si256(c, d));
+            let excess = _mm256_and_si256(rounded, _mm256_xor_si256(x, y));
+            _mm256_sub_epi8(_mm256_avg_epu8(x, y), _mm256_and_si256(excess, _mm256_set1_epi8(1)))
+        }
+    }
+}
+
+/// The 17th row and column are only there, and only needed, for fractions.
+#[inline]
+fn interpolated_rows(reference: &[u8], stride: usize, fraction: Fraction) -> Rows<'_> {
+    Rows::new(reference, stride, 15 + (fraction >> 1), 16 + (fraction & 1))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn sad_16_fraction<const FRACTION: Fraction>(source: &[u8; 256], reference: &[u8], stride: usize) -> u32 {
+    let rows = interpolated_rows(reference, stride, FRACTION);
+    let mut sums = _mm256_setzero_si256();
+    for y in (0..16).step_by(2) {
+        sums = _mm256_add_epi64(
+            sums,
+            _mm256_sad_epu8(load_32(source, y * STRIDE), interpolate::<FRACTION>(&rows, y)),
+        );
+    }
+    sum_64(sums)
+}
+
+#[target_feature(enable = "avx2")]
+fn sad_16_half(source: &[u8; 256], reference: &[u8], stride: usize, fraction: Fraction) -> u32 {
+    match fraction {
+        0 => sad_16(source, reference, stride),
+        1 => sad_16_fraction::<1>(source, reference, stride),
+        2 => sad_16_fraction::<2>(source, reference, stride),
+        _ => sad_16_fraction::<3>(source, reference, stride),
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn sad_8(source: &[u8], reference: &[u8], stride: usize) -> u32 {
+    let (source, reference) = (&source[..7 * STRIDE + 8], &reference[..7 * stride + 8]);
+    let mut sums = _mm_setzero_si128();
+    for y in (0..8).step_by(2) {
+        let a = _mm_unpacklo_epi64(load_8(source, y * STRIDE), load_8(source, (y + 1) * STRIDE));
+        let b = _mm_unpacklo_epi64(load_8(reference, y * stride), load_8(reference, (y + 1) * stride));
+        sums = _mm_add_epi64(sums, _mm_sad_epu8(a, b));
+    }
+    _mm_cvtsi128_si32(_mm_add_epi64(sums, _mm_unpackhi_epi64(sums, sums))) as u32
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn predict_16_fraction<const FRACTION: Fraction>(reference: &[u8], stride: usize, out: &mut [u8; 256]) {
+    let rows = interpolated_rows(reference, stride, FRACTION);
+    for y in (0..16).step_by(2) {
+        let pair = interpolate::<FRACTION>(&rows, y);
+        store_16(out, y * STRIDE, _mm256_castsi256_si128(pair));
+        store_16(out, (y + 1) * STRIDE, _mm256_extracti128_si256(pair, 1));
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn predict_16(reference: &[u8], stride: usize, fraction: Fraction, out: &mut [u8; 256]) {
+    match fraction {
+        0 => predict_16_fraction::<0>(reference, stride, out),
+        1 => predict_16_fraction::<1>(reference, stride, out),
+        2 => predict_16_fraction::<2>(reference, stride, out),
+        _ => predict_16_fraction::<3>(reference, stride, out),
+    }
+}
+
+/// Eight reference samples each, interpolated.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn interpolate_8<const FRACTION: Fraction>(reference: &[u8], at: usize, stride: usize) -> __m128i {
+    let a = load_8(reference, at);
+    match FRACTION {
+        0 => a,
+        1 => _mm_avg_epu8(a, load_8(reference, at + 1)),
+        2 => _mm_avg_epu8(a, load_8(reference, at + stride)),
+        _ => {
+            let b = load_8(reference, at + 1);
+            let (c, d) = (load_8(reference, at + stride), load_8(reference, at + stride + 1));
+            let (x, y) = (_mm_avg_epu8(a, b), _mm_avg_epu8(c, d));
+            let rounded = _mm_or_si128(_mm_xor_si128(a, b), _mm_xor_si128(c, d));
+            let excess = _mm_and_si128(rounded, _mm_xor_si128(x, y));
+            _mm_sub_epi8(_mm_avg_epu8(x, y), _mm_and_si128(excess, _mm_set1_epi8(1)))
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn predict_8_fraction<const FRACTION: Fraction>(reference: &[u8], stride: usize, out: &mut [u8]) {
+    let out = &mut out[..7 * STRIDE + 8];
+    for y in 0..8 {
+        store_8(out, y * STRIDE, interpolate_8::<FRACTION>(reference, y * stride, stride));
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn predict_8(reference: &[u8], stride: usize, fraction: Fraction, out: &mut [u8]) {
+    match fraction {
+        0 => predict_8_fraction::<0>(reference, stride, out),
+        1 => predict_8_fraction::<1>(reference, stride, out),
+        2 => predict_8_fraction::<2>(reference, stride, out),
+        _ => predict_8_fraction::<3>(reference, stride, out),
+    }
+}
+
+/// Differences of 8 rows of 16 samples.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn differences(a: &[u8], b: &[u8]) -> [__m256i; 8] {
+    let (a, b) = (&a[..128], &b[..128]);
+    let mut rows = [_mm256_setzero_si256(); 8];
+    for (y, row) in rows.iter_mut().enumerate() {
+        let (a, b) = (load_16(a, y * STRIDE), load_16(b, y * STRIDE));
+        *row = _mm256_sub_epi16(_mm256_cvtepu8_epi16(a), _mm256_cvtepu8_epi16(b));
+    }
+    rows
+}
+
+/// Transposes the 8x8 values in the lower and those in the upper halves.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn transpose(r: [__m256i; 8]) -> [__m256i; 8] {
+    let a = [
+        _mm256_unpacklo_epi16(r[0], r[1]),
+        _mm256_unpackhi_epi16(r[0], r[1]),
+        _mm256_unpacklo_epi16(r[2], r[3]),
+        _mm256_unpackhi_epi16(r[2], r[3]),
+        _mm256_unpacklo_epi16(r[4], r[5]),
+        _mm256_unpackhi_epi16(r[4], r[5]),
+        _mm256_unpacklo_epi16(r[6], r[7]),
+        _mm256_unpackhi_epi16(r[6], r[7]),
+    ];
+    let b = [
+        _mm256_unpacklo_epi32(a[0], a[2]),
+        _mm256_unpackhi_epi32(a[0], a[2]),
+        _mm256_unpacklo_epi32(a[1], a[3]),
+        _mm256_unpackhi_epi32(a[1], a[3]),
+        _mm256_unpacklo_epi32(a[4], a[6]),
+        _mm256_unpackhi_epi32(a[4], a[6]),
+        _mm256_unpacklo_epi32(a[5], a[7]),
+        _mm256_unpackhi_epi32(a[5], a[7]),
+    ];
+    [
+        _mm256_unpacklo_epi64(b[0], b[4]),
+        _mm256_unpackhi_epi64(b[0], b[4]),
+        _mm256_unpacklo_epi64(b[1], b[5]),
+        _mm256_unpackhi_epi64(b[1], b[5]),
+        _mm256_unpacklo_epi64(b[2], b[6]),
+        _mm256_unpackhi_epi64(b[2], b[6]),
+        _mm256_unpacklo_epi64(b[3], b[7]),
+        _mm256_unpackhi_epi64(b[3], b[7]),
+    ]
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn hadamard(mut v: [__m256i; 8]) -> [__m256i; 8] {
+    for step in [4, 2, 1] {
+        for i in 0..8 {
+            if i & step == 0 {
+                let (a, b) = (v[i], v[i + step]);
+                v[i] = _mm256_add_epi16(a, b);
+                v[i + step] = _mm256_sub_epi16(a, b);
+            }
+        }
+    }
+    v
+}
+
+/// Absolute Hadamard coefficients of two blocks side by side, summed in 32-bit lanes: block 0 below, block 1 above.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn hadamard_sums(a: &[u8], b: &[u8]) -> __m256i {
+    let v = hadamard(transpose(hadamard(differences(a, b))));
+    let ones = _mm256_set1_epi16(1);
+    let mut sums = _mm256_setzero_si256();
+    for v in v {
+        sums = _mm256_add_epi32(sums, _mm256_madd_epi16(_mm256_abs_epi16(v), ones));
+    }
+    sums
+}
+
+#[target_feature(enable = "avx2")]
+fn satd_16(a: &[u8; 256], b: &[u8; 256]) -> u32 {
+    (sum_32(_mm256_add_epi32(hadamard_sums(a, b), hadamard_sums(&a[128..], &b[128..]))) + 2) >> 2
+}
+
+#[target_feature(enable = "avx2")]
+fn satd_8(a: &[u8], b: &[u8]) -> u32 {
+    let (a, b) = (&a[..7 * STRIDE + 8], &b[..7 * STRIDE + 8]);
+    let mut rows = [_mm256_setzero_si256(); 8];
+    for (y, row) in rows.iter_mut().enumerate() {
+        let (a, b) = (load_8(a, y * STRIDE), load_8(b, y * STRIDE));
+        *row = _mm256_castsi128_si256(_mm_sub_epi16(_mm_cvtepu8_epi16(a), _mm_cvtepu8_epi16(b)));
+    }
+    let ones = _mm_set1_epi16(1);
+    let mut sums = _mm_setzero_si128();
+    for v in hadamard(transpose(hadamard(rows))) {
+        sums = _mm_add_epi32(sums, _mm_madd_epi16(_mm_abs_epi16(_mm256_castsi256_si128(v)), ones));
+    }
+    (sum_32(_mm256_zextsi128_si256(sums)) + 2) >> 2
+}
+
+/// Orthonormal DCT across 8 vectors; see `scalar::forward_8`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn forward_8(x: [__m256i; 8]) -> [__m256i; 8] {
+    let c = [0, 1, 2, 3, 4, 5, 6, 7].map(|k| _mm256_set1_epi16(COS[k]));
+    let n = [0, 1, 2, 3, 4, 5, 6, 7].map(|k| _mm256_set1_epi16(-COS[k]));
+    let s = [0, 1, 2, 3].map(|i| _mm256_add_epi16(x[i], x[7 - i]));
+    let d = [0, 1, 2, 3].map(|i| _mm256_sub_epi16(x[i], x[7 - i]));
+    let (e0, e1) = (_mm256_add_epi16(s[0], s[3]), _mm256_add_epi16(s[1], s[2]));
+    let (f0, f1) = (_mm256_sub_epi16(s[0], s[3]), _mm256_sub_epi16(s[1], s[2]));
+    let (g0, g1) = (_mm256_mulhrs_epi16(e0, c[4]), _mm256_mulhrs_epi16(e1, c[4]));
+    let two = |p: __m256i, k: __m256i, q: __m256i, l: __m256i| {
+        _mm256_add_epi16(_mm256_mulhrs_epi16(p, k), _mm256_mulhrs_epi16(q, l))
+    };
+    let odd = |k: [__m256i; 4]| _mm256_add_epi16(two(d[0], k[0], d[1], k[1]), two(d[2], k[2], d[3], k[3]));
+    [
+        _mm256_add_epi16(g0, g1),
+        odd([c[1], c[3], c[5], c[7]]),
+        two(f0, c[2], f1, c[6]),
+        odd([c[3], n[7], n[1], n[5]]),
+        _mm256_sub_epi16(g0, g1),
+        odd([c[5], n[1], c[7], c[3]]),
+        _mm256_sub_epi16(_mm256_mulhrs_epi16(f0, c[6]), _mm256_mulhrs_epi16(f1, c[2])),
+        odd([c[7], n[5], c[3], n[1]]),
+    ]
+}
+
+#[target_feature(enable = "avx2")]
+fn forward_2(source: &[u8; 128], prediction: &[u8; 128], out: &mut [Block; 2]) {
+    let rows = differences(source, prediction).map(|row| _mm256_slli_epi16(row, 3));
+    let columns = forward_8(transpose(forward_8(rows)));
+    let [first, second] = out;
+    for i in 0..4 {
+        let (a, b) = (columns[2 * i], columns[2 * i + 1]);
+        store_columns(first, i, _mm256_permute2x128_si256(a, b, 0x20));
+        store_columns(second, i, _mm256_permute2x128_si256(a, b, 0x31));
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn quantize(coefficients: &Block, divisor: Divisor, levels: &mut Block) -> u64 {
+    let offset = _mm256_set1_epi16(divisor.offset);
+    let reciprocal = _mm256_set1_epi16(divisor.reciprocal as i16);
+    let most = _mm256_set1_epi16(divisor.most as i16);
+    let mut quotients = [_mm256_setzero_si256(); 4];
+    for (i, quotient) in quotients.iter_mut().enumerate() {
+        let c = load_columns(coefficients, i);
+        let sum = _mm256_max_epi16(_mm256_add_epi16(_mm256_abs_epi16(c), offset), _mm256_setzero_si256());
+        *quotient = _mm256_min_epi16(_mm256_mulhi_epu16(sum, reciprocal), most);
+        store_columns(levels, i, _mm256_sign_epi16(*quotient, c));
+    }
+    let zero = _mm256_setzero_si256();
+    let mask = |a: __m256i, b: __m256i| {
+        // Packing takes halves in turn; the permutation puts the quarters back in order.
+        let packed = _mm256_permute4x64_epi64(_mm256_packs_epi16(a, b), 0xD8);
+        !_mm256_movemask_epi8(_mm256_cmpeq_epi8(packed, zero)) as u32
+    };
+    u64::from(mask(quotients[0], quotients[1])) | u64::from(mask(quotients[2], quotients[3])) << 32
+}
+
+/// Eight pairs of 16-bit values, interleaved.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn pairs(a: __m128i, b: __m128i) -> __m256i {
+    _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_unpacklo_epi16(a, b)), _mm_unpackhi_epi16(a, b), 1)
+}
+
+/// Two factors for `_mm256_madd_epi16`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn factors(a: i32, b: i32) -> __m256i {
+    _mm256_set1_epi32(a & 0xFFFF | (b << 16))
+}
+
+/// Inverse DCT across 8 vectors, shifted right; see `scalar::inverse_8`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn inverse_8<const SHIFT: i32>(c: [__m128i; 8], rounding: i32) -> [__m128i; 8] {
+    let madd = |pairs: __m256i, a: i32, b: i32| _mm256_madd_epi16(pairs, factors(a, b));
+    let (p04, p26, p13, p57) = (pairs(c[0], c[4]), pairs(c[2], c[6]), pairs(c[1], c[3]), pairs(c[5], c[7]));
+    let rounding = _mm256_set1_epi32(rounding);
+    let a = _mm256_add_epi32(madd(p04, W[4], W[4]), rounding);
+    let b = _mm256_add_epi32(madd(p04, W[4], -W[4]), rounding);
+    let (d, e) = (madd(p26, W[2], W[6]), madd(p26, W[6], -W[2]));
+    let even =
+        [_mm256_add_epi32(a, d), _mm256_add_epi32(b, e), _mm256_sub_epi32(b, e), _mm256_sub_epi32(a, d)];
+    let odd = [
+        _mm256_add_epi32(madd(p13, W[1], W[3]), madd(p57, W[5], W[7])),
+        _mm256_add_epi32(madd(p13, W[3], -W[7]), madd(p57, -W[1], -W[5])),
+        _mm256_add_epi32(madd(p13, W[5], -W[1]), madd(p57, W[7], W[3])),
+        _mm256_add_epi32(madd(p13, W[7], -W[5]), madd(p57, W[3], -W[1])),
+    ];
+    let mut out = c;
+    for i in 0..4 {
+        let sum = _mm256_srai_epi32(_mm256_add_epi32(even[i], odd[i]), SHIFT);
+        let difference = _mm256_srai_epi32(_mm256_sub_epi32(even[i], odd[i]), SHIFT);
+        let packed = _mm256_permute4x64_epi64(_mm256_packs_epi32(sum, difference), 0xD8);
+        out[i] = _mm256_castsi256_si128(packed);
+        out[7 - i] = _mm256_extracti128_si256(packed, 1);
+    }
+    out
+}
+
+#[target_feature(enable = "avx2")]
+fn inverse_add(coefficients: &Block, samples: &mut [u8]) {
+    let samples = &mut samples[..7 * STRIDE + 8];
+    let c = [0, 1, 2, 3, 4, 5, 6, 7].map(|u| load_column(coefficients, u));
+    let others = c[2..].iter().fold(c[1], |a, b| _mm_or_si128(a, *b));
+    let alone = _mm_cmpeq_epi16(others, _mm_setzero_si128());
+    let shortcut = _mm_slli_epi16(c[0], 3);
+    let columns = inverse_8::<11>(c, 1 << 10).map(|column| _mm_blendv_epi8(column, shortcut, alone));
+    let wide = transpose(columns.map(|column| _mm256_castsi128_si256(column)));
+    let mut rows = wide.map(|row| _mm256_castsi256_si128(row));
+    rows[0] = _mm_add_epi16(rows[0], _mm_set1_epi16(((1 << 19) / W[4]) as i16));
+    for (y, residual) in inverse_8::<20>(rows, 0).into_iter().enumerate() {
+        let sum = _mm_add_epi16(_mm_cvtepu8_epi16(load_8(samples, y * STRIDE)), residual);
+        store_8(samples, y * STRIDE, _mm_packus_epi16(sum, sum));
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn squared_error(a: &[u8; 384], b: &[u8; 384]) -> u32 {
+    let mut sums = _mm256_setzero_si256();
+    for at in (0..384).step_by(16) {
+        let d = _mm256_sub_epi16(_mm256_cvtepu8_epi16(load_16(a, at)), _mm256_cvtepu8_epi16(load_16(b, at)));
+        sums = _mm256_add_epi32(sums, _mm256_madd_epi16(d, d));
+    }
+    sum_32(sums)
+}

@@ -1,0 +1,293 @@
+//! Looks at frames before they are encoded: where to put key frames, and which macroblocks later pictures build on.
+//!
+//! Frames are compared with the one before at half size. What a macroblock hands on to the next picture counts as its
+//! own information; summed up from the last frame of the window to the first, this tells how much a macroblock is
+//! worth, and its quantiser is chosen accordingly ("macroblock tree").
+
+use crate::config::Config;
+use crate::error::EncodeError;
+use crate::kernels::{Kernels, STRIDE};
+use crate::planes::{CodedPlane, MB};
+use oggflv_common::simd::Level;
+use oggflv_common::{Frame, PlaneView};
+use std::collections::VecDeque;
+
+/// What is known about a frame before it is encoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Whether it becomes a key frame.
+    pub key: bool,
+    /// The quantiser of the picture, in units of 1/16.
+    pub(crate) quantizer: u16,
+    /// The wanted quantiser of each macroblock, relative to that of the picture, in units of 1/256.
+    pub(crate) factors: Vec<u16>,
+}
+
+impl Plan {
+    /// The configured quantiser everywhere.
+    pub(crate) fn flat(config: &Config, key: bool) -> Self {
+        let blocks = config.width.div_ceil(MB) * config.height.div_ceil(MB);
+        Self { key, quantizer: 16 * u16::from(config.quantizer), factors: vec![256; blocks] }
+    }
+}
+
+/// Plans frames, some frames behind.
+///
+/// [`send`](Self::send) takes frames; [`receive`](Self::receive) gives them back in order with their plans, which
+/// depend on the frames alone and not on when they are asked for.
+#[derive(Clone, Debug)]
+pub struct Lookahead {
+    config: Config,
+    kernels: Kernels,
+    mb_width: usize,
+    mb_height: usize,
+    /// The last frame that was sent, at half size.
+    last: Option<CodedPlane>,
+    /// Frames that were not handed out.
+    window: VecDeque<Entry>,
+    /// How many at the front of `window` have plans.
+    planned: usize,
+    /// Frames since the last key frame, itself included.
+    since_key: u32,
+    finished: bool,
+}
+
+/// A frame and what it takes from the one before.
+#[derive(Clone, Debug)]
+struct Entry {
+    frame: Frame,
+    key: bool,
+    blocks: Vec<Estimate>,
+    factors: Vec<u16>,
+}
+
+/// Costs of a macroblock.
+#[derive(Clone, Copy, Debug, Default)]
+struct Estimate {
+    intra: u32,
+    /// At most `intra`.
+    inter: u32,
+    /// Vector in samples of the half-size picture.
+    mv: (i16, i16),
+}
+
+/// Frames that a plan looks ahead at least, unless a key frame or the end comes first.
+const DEPTH: usize = 40;
+/// Frames planned in one go.
+const BATCH: usize = 20;
+/// The quantiser goes with the inverse of this root of what a macroblock is worth.
+const STRENGTH: u32 = 5;
+/// Key frames are this far apart at least.
+const MIN_KEYINT: u32 = 10;
+/// Largest component of a vector at half size.
+const RANGE: i16 = 8;
+
+impl Lookahead {
+    /// For the frames of an encoder with the same settings, which must be legal.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self {
+            config: config.clone(),
+            kernels: Kernels::new(Level::active()),
+            mb_width: config.width.div_ceil(MB),
+            mb_height: config.height.div_ceil(MB),
+            last: None,
+            window: VecDeque::new(),
+            planned: 0,
+            since_key: 0,
+            finished: false,
+        }
+    }
+
+    /// Takes the next frame.
+    ///
+    /// # Errors
+    /// If the frame is not 4:2:0 of the configured size.
+    pub fn send(&mut self, frame: Frame) -> Result<(), EncodeError> {
+        self.config.check(&frame)?;
+        let half = self.half_size(&frame.planes[0].view());
+        let mut blocks = vec![Estimate::default(); self.mb_width * self.mb_height];
+        for mb_y in 0..self.mb_height {
+            for mb_x in 0..self.mb_width {
+                blocks[mb_y * self.mb_width + mb_x] = self.estimate(&half, mb_x, mb_y, &blocks);
+            }
+        }
+        let key = self.is_key(&blocks);
+        self.since_key = if key { 1 } else { self.since_key + 1 };
+        self.last = Some(half);
+        self.window.push_back(Entry { frame, key, blocks, factors: Vec::new() });
+        Ok(())
+    }
+
+    /// Says that no frame follows.
+    pub fn finish(&mut self) {
+        self.finished = true;
+    }
+
+    /// Whether [`finish`](Self::finish) was called and every frame was received.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.finished && self.window.is_empty()
+    }
+
+    /// The next frame with its plan, or `None` if more frames must be sent first or all were received.
+    pub fn receive(&mut self) -> Option<(Frame, Plan)> {
+        if self.planned == 0 {
+            if self.window.len() < DEPTH + BATCH && !self.finished {
+                return None;
+            }
+            self.plan();
+        }
+        let entry = self.window.pop_front()?;
+        self.planned -= 1;
+        let quantizer = 16 * u16::from(self.config.quantizer);
+        Some((entry.frame, Plan { key: entry.key, quantizer, factors: entry.factors }))
+    }
+
+    /// The means of 2x2 luma samples, on whole blocks of 8x8.
+    fn half_size(&self, luma: &PlaneView<'_>) -> CodedPlane {
+        let mut half = CodedPlane::new(8 * self.mb_width, 8 * self.mb_height, 2 * RANGE as usize, 0);
+        let whole = luma.width / 2;
+        for y in 0..half.height {
+            let [top, bottom] = [2 * y, 2 * y + 1].map(|y| luma.row(y.min(luma.height - 1)));
+            let start = half.index(0, y as isize);
+            let out = &mut half.data[start..][..half.width];
+            let pairs = top.chunks_exact(2).zip(bottom.chunks_exact(2));
+            for (sample, (a, b)) in out.iter_mut().zip(pairs) {
+                let sum = u16::from(a[0]) + u16::from(a[1]) + u16::from(b[0]) + u16::from(b[1]);
+                *sample = ((sum + 2) >> 2) as u8;
+            }
+            let edge = (u16::from(top[luma.width - 1]) + u16::from(bottom[luma.width - 1]) + 1) >> 1;
+            out[whole..].fill(edge as u8);
+        }
+        half.extend_border();
+        half
+    }
+
+    /// Estimates a macroblock; `done` has those before it.
+    fn estimate(&self, half: &CodedPlane, mb_x: usize, mb_y: usize, done: &[Estimate]) -> Estimate {
+        let (x, y) = (8 * mb_x as isize, 8 * mb_y as isize);
+        let copy = |plane: &CodedPlane, x: isize, y: isize| {
+            let mut block = [0; 128];
+            let from = plane.at(x, y);
+            for row in 0..8 {
+                block[row * STRIDE..][..8].copy_from_slice(&from[row * plane.stride..][..8]);
+            }
+            block
+        };
+        let source = copy(half, x, y);
+        let sum: u32 = (0..8).flat_map(|row| &source[row * STRIDE..][..8]).map(|&s| u32::from(s)).sum();
+        let intra = (self.kernels.satd_8)(&source, &[((sum + 32) >> 6) as u8; 128]) + 1;
+        let Some(last) = &self.last else { return Estimate { intra, inter: intra, mv: (0, 0) } };
+        let sad = |mv: (i16, i16)| {
+            (self.kernels.sad_8)(&source, last.at(x + isize::from(mv.0), y + isize::from(mv.1)), last.stride)
+        };
+        let mut best = (sad((0, 0)), (0, 0));
+        let at = mb_y * self.mb_width + mb_x;
+        let mut seeds = [(0, 0); 3];
+        if mb_x > 0 {
+            seeds[0] = done[at - 1].mv;
+        }
+        if mb_y > 0 {
+            seeds[1] = done[at - self.mb_width].mv;
+            seeds[2] = done[at - self.mb_width + usize::from(mb_x + 1 < self.mb_width)].mv;
+        }
+        for mv in seeds {
+            if mv != (0, 0) {
+                best = best.min((sad(mv), mv));
+            }
+        }
+        for _ in 0..2 * RANGE {
+            let centre = best.1;
+            for (dx, dy) in [(0, -1), (-1, 0), (1, 0), (0, 1)] {
+                let mv: (i16, i16) = (centre.0 + dx, centre.1 + dy);
+                if mv.0.abs() <= RANGE && mv.1.abs() <= RANGE {
+                    best = best.min((sad(mv), mv));
+                }
+            }
+            if best.1 == centre {
+                break;
+            }
+        }
+        let mv = best.1;
+        let reference = copy(last, x + isize::from(mv.0), y + isize::from(mv.1));
+        let inter = (self.kernels.satd_8)(&source, &reference).min(intra);
+        Estimate { intra, inter, mv }
+    }
+
+    /// Whether the next frame becomes a key frame: when it is due, or takes little from the one before.
+    fn is_key(&self, blocks: &[Estimate]) -> bool {
+        if self.last.is_none() || self.since_key >= self.config.keyint {
+            return true;
+        }
+        if self.since_key < MIN_KEYINT {
+            return false;
+        }
+        let sum = |cost: fn(&Estimate) -> u32| blocks.iter().map(|b| u64::from(cost(b))).sum::<u64>();
+        20 * sum(|b| b.inter) > 17 * sum(|b| b.intra)
+    }
+
+    /// Plans the frames at the front: as many as have enough frames behind them.
+    fn plan(&mut self) {
+        let count = if self.finished { self.window.len() } else { BATCH };
+        let blocks = self.mb_width * self.mb_height;
+        // What the frame after the one in hand takes from it.
+        let mut taken = vec![0; blocks];
+        for i in (0..self.window.len()).rev() {
+            let entry = &mut self.window[i];
+            if i < count {
+                entry.factors = entry.blocks.iter().zip(&taken).map(|(b, t)| factor(b.intra, *t)).collect();
+            }
+            let mut next = vec![0; blocks];
+            if !entry.key {
+                hand_on(&entry.blocks, &taken, &mut next, self.mb_width);
+            }
+            taken = next;
+        }
+        self.planned = count;
+    }
+}
+
+/// Adds to `next` what the macroblocks of a frame take from the one before; `taken` is what is taken from them.
+///
+/// Half of what moves is lost: interpolation between samples blurs it, which estimates at half size do not see.
+fn hand_on(blocks: &[Estimate], taken: &[u32], next: &mut [u32], mb_width: usize) {
+    let mb_height = blocks.len() / mb_width;
+    for (at, block) in blocks.iter().enumerate() {
+        let amount = u64::from(block.intra) + u64::from(taken[at]);
+        let mut amount = amount * u64::from(block.intra - block.inter) / u64::from(block.intra);
+        if block.mv != (0, 0) {
+            amount /= 2;
+        }
+        // The four macroblocks that the vector leads to, by their shares of the area of 64.
+        let x = (8 * (at % mb_width)) as i32 + i32::from(block.mv.0);
+        let y = (8 * (at / mb_width)) as i32 + i32::from(block.mv.1);
+        for (mb_y, height) in [(y >> 3, 8 - (y & 7)), ((y >> 3) + 1, y & 7)] {
+            for (mb_x, width) in [(x >> 3, 8 - (x & 7)), ((x >> 3) + 1, x & 7)] {
+                if (0..mb_width as i32).contains(&mb_x) && (0..mb_height as i32).contains(&mb_y) {
+                    let share = amount * (width * height) as u64 / 64;
+                    let sum = &mut next[mb_y as usize * mb_width + mb_x as usize];
+                    *sum = sum.saturating_add(share.min(u64::from(u32::MAX)) as u32);
+                }
+            }
+        }
+    }
+}
+
+/// The relative quantiser, in units of 1/256, of a macroblock that costs `intra` and gives `taken` to later frames.
+fn factor(intra: u32, taken: u32) -> u16 {
+    let ratio = (u64::from(intra) + u64::from(taken)) * 256 / u64::from(intra);
+    exp2_inverse((log2(ratio) - log2(256)) / STRENGTH)
+}
+
+/// Binary logarithm in units of 1/256, linear between powers of two.
+fn log2(value: u64) -> u32 {
+    let whole = value.ilog2();
+    let mantissa = if whole >= 8 { value >> (whole - 8) } else { value << (8 - whole) };
+    whole * 256 + (mantissa as u32 - 256)
+}
+
+/// 256 times two to the minus `exponent` / 256, linear between powers of two.
+fn exp2_inverse(exponent: u32) -> u16 {
+    ((512 - exponent % 256) >> (1 + exponent / 256).min(31)) as u16
+}
