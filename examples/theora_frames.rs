@@ -1,7 +1,7 @@
 //! What the decoder makes of every Theora data packet of an Ogg file.
 //!
 //! ```text
-//! theora_frames [--no-hash] [--threads 1] FILE
+//! theora_frames [--no-hash] [--threads N] FILE
 //! ```
 //!
 //! One line a packet of the first Theora stream of each link that has one: `LINK PACKET KIND WIDTHxHEIGHT
@@ -12,84 +12,141 @@
 //! refuses `LINK - badsetup`.
 //!
 //! With `--no-hash` there is one line in all: the number of packets and the seconds it took to demultiplex
-//! and decode them.
+//! and decode them. `--threads` decodes with several threads; the lines are the same.
 
+use std::collections::VecDeque;
 use std::error::Error;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Stdout, Write};
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use oggflv::ogg::{Codec, Demuxer, HeaderCollector, Packet};
 use oggflv_common::{FrameView, PixelFormat};
-use oggflv_theora::{Comment, Decoder, FrameKind, Identification, Limits, Setup};
+use oggflv_theora::{Comment, Decoder, FrameKind, Identification, Limits, ParallelDecoder, Setup};
 
 /// What has become of a stream so far.
 enum State {
     Headers(HeaderCollector),
     /// All headers are there; the first data packet makes a decoder of them.
-    Ready(Identification, Setup),
-    Decoding(Decoder),
+    Ready(Box<(Identification, Setup)>),
+    Decoding(Box<Decoder>),
+    DecodingAhead(Box<ParallelDecoder>),
     Refused,
 }
 
-/// Why nothing more of a stream is decoded, as it is printed.
-struct Refusal(&'static str);
-
 /// The Theora stream of a link that is decoded.
 struct Video {
+    link: usize,
     stream: usize,
     state: State,
     /// Number of data packets so far.
     packets: u64,
+    /// What is to be said of packets that are in work: number, whether it is empty, granule position.
+    waiting: VecDeque<(u64, bool, i64)>,
+}
+
+/// Where the lines go.
+struct Listing {
+    out: BufWriter<Stdout>,
+    hash: bool,
+}
+
+impl Listing {
+    fn refusal(&mut self, link: usize, why: &str) -> std::io::Result<()> {
+        if self.hash { writeln!(self.out, "{link} - {why}") } else { Ok(()) }
+    }
+
+    fn picture(
+        &mut self,
+        link: usize,
+        (index, is_empty, granule_pos): (u64, bool, i64),
+        kind: Result<FrameKind, oggflv_theora::Error>,
+        picture: &FrameView<'_>,
+    ) -> std::io::Result<()> {
+        if !self.hash {
+            return Ok(());
+        }
+        let kind = match kind {
+            Ok(FrameKind::Key) => "key",
+            Ok(FrameKind::Repeat) if is_empty => "dup",
+            Ok(FrameKind::Inter | FrameKind::Repeat) => "inter",
+            Err(_) => "bad",
+        };
+        let format = match picture.format {
+            PixelFormat::Yuv420 => "420",
+            PixelFormat::Yuv422 => "422",
+            PixelFormat::Yuv444 => "444",
+        };
+        let (width, height, crc) = (picture.planes[0].width, picture.planes[0].height, crc32(picture));
+        writeln!(self.out, "{link} {index} {kind} {width}x{height} {format} {crc:08x} {granule_pos}")
+    }
 }
 
 impl Video {
-    fn new(stream: usize) -> Result<Self, Box<dyn Error>> {
-        Ok(Video { stream, state: State::Headers(HeaderCollector::new(Codec::Theora)?), packets: 0 })
+    fn new(link: usize, stream: usize) -> Result<Self, Box<dyn Error>> {
+        let state = State::Headers(HeaderCollector::new(Codec::Theora)?);
+        Ok(Video { link, stream, state, packets: 0, waiting: VecDeque::new() })
     }
 
-    /// Takes the next packet; for a data packet says what it was.
-    fn push(&mut self, packet: Packet) -> Result<Option<&'static str>, Refusal> {
-        match &mut self.state {
-            State::Headers(collector) => {
-                match collect(collector, packet) {
-                    Ok(None) => {}
-                    Ok(Some((identification, setup))) => self.state = State::Ready(identification, setup),
-                    Err(_) => return Err(self.refuse("badheader")),
+    /// Takes the next packet and lists the frames that are done.
+    fn push(&mut self, packet: Packet, threads: NonZeroUsize, listing: &mut Listing) -> std::io::Result<()> {
+        if let State::Ready(headers) = &self.state {
+            let (identification, setup) = (**headers).clone();
+            let limits = Limits::default();
+            let decoder = if threads.get() == 1 {
+                Decoder::new(identification, setup, &limits).map(|decoder| State::Decoding(Box::new(decoder)))
+            } else {
+                ParallelDecoder::new(identification, setup, &limits, threads)
+                    .map(|decoder| State::DecodingAhead(Box::new(decoder)))
+            };
+            self.state = match decoder {
+                Ok(decoder) => decoder,
+                Err(_) => {
+                    listing.refusal(self.link, "badsetup")?;
+                    State::Refused
                 }
-                Ok(None)
-            }
-            State::Ready(identification, setup) => {
-                match Decoder::new(identification.clone(), setup.clone(), &Limits::default()) {
-                    Ok(decoder) => self.state = State::Decoding(decoder),
-                    Err(_) => return Err(self.refuse("badsetup")),
-                }
-                self.push(packet)
-            }
-            State::Decoding(decoder) => {
-                let kind = match decoder.decode(&packet.data) {
-                    Ok(FrameKind::Key) => "key",
-                    Ok(FrameKind::Inter) => "inter",
-                    Ok(FrameKind::Repeat) if packet.data.is_empty() => "dup",
-                    Ok(FrameKind::Repeat) => "inter",
-                    Err(_) => "bad",
-                };
-                self.packets += 1;
-                Ok(Some(kind))
-            }
-            State::Refused => Ok(None),
+            };
         }
+        let granule_pos = packet.page_granule_pos.filter(|_| packet.after_on_page == 0).unwrap_or(-1);
+        match &mut self.state {
+            State::Headers(collector) => match collect(collector, packet) {
+                Ok(None) => {}
+                Ok(Some(headers)) => self.state = State::Ready(Box::new(headers)),
+                Err(_) => {
+                    listing.refusal(self.link, "badheader")?;
+                    self.state = State::Refused;
+                }
+            },
+            State::Decoding(decoder) => {
+                let kind = decoder.decode(&packet.data);
+                let label = (self.packets, packet.data.is_empty(), granule_pos);
+                listing.picture(self.link, label, kind, &decoder.picture())?;
+                self.packets += 1;
+            }
+            State::DecodingAhead(decoder) => {
+                self.waiting.push_back((self.packets, packet.data.is_empty(), granule_pos));
+                self.packets += 1;
+                if let Some(frame) = decoder.decode(packet.data) {
+                    let label = self.waiting.pop_front().unwrap_or_default();
+                    listing.picture(self.link, label, frame.kind(), &frame.picture())?;
+                }
+            }
+            State::Ready(_) | State::Refused => {}
+        }
+        Ok(())
     }
 
-    /// The decoder, once a data packet has come.
-    fn decoder(&self) -> Option<&Decoder> {
-        if let State::Decoding(decoder) = &self.state { Some(decoder) } else { None }
-    }
-
-    fn refuse(&mut self, why: &'static str) -> Refusal {
-        self.state = State::Refused;
-        Refusal(why)
+    /// Lists the frames that are still in work.
+    fn finish(&mut self, listing: &mut Listing) -> std::io::Result<()> {
+        if let State::DecodingAhead(decoder) = &mut self.state {
+            while let Some(frame) = decoder.finish() {
+                let label = self.waiting.pop_front().unwrap_or_default();
+                listing.picture(self.link, label, frame.kind(), &frame.picture())?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -110,11 +167,11 @@ fn crc32(picture: &FrameView<'_>) -> u32 {
     hasher.finalize()
 }
 
-fn run(path: &str, hash: bool) -> Result<(), Box<dyn Error>> {
-    let mut out = BufWriter::new(std::io::stdout().lock());
+fn run(path: &str, hash: bool, threads: NonZeroUsize) -> Result<(), Box<dyn Error>> {
+    let mut listing = Listing { out: BufWriter::new(std::io::stdout()), hash };
     let start = Instant::now();
     let mut demuxer = Demuxer::new(File::open(path)?);
-    let mut videos: Vec<Video> = Vec::new();
+    let (mut video, mut links, mut packets): (Option<Video>, usize, u64) = (None, 0, 0);
     while let Some(packet) = demuxer.next_packet()? {
         let streams = demuxer.streams();
         let stream = streams[packet.stream];
@@ -123,62 +180,49 @@ fn run(path: &str, hash: bool) -> Result<(), Box<dyn Error>> {
             continue;
         }
         // The first Theora stream of its link: the links before it without one do not count.
-        if videos.last().is_none_or(|video| streams[video.stream].link != stream.link) {
-            videos.push(Video::new(packet.stream)?);
-        }
-        let link = videos.len() - 1;
-        let video = &mut videos[link];
-        if packet.stream != video.stream {
-            demuxer.ignore(packet.stream);
-            continue;
-        }
-        let granule_pos = packet.page_granule_pos.filter(|_| packet.after_on_page == 0).unwrap_or(-1);
-        let index = video.packets;
-        match (video.push(packet), video.decoder()) {
-            (Ok(Some(kind)), Some(decoder)) if hash => {
-                let id = decoder.identification();
-                let picture = decoder.picture();
-                let format = match picture.format {
-                    PixelFormat::Yuv420 => "420",
-                    PixelFormat::Yuv422 => "422",
-                    PixelFormat::Yuv444 => "444",
-                };
-                let (width, height, crc) = (id.picture_width, id.picture_height, crc32(&picture));
-                writeln!(out, "{link} {index} {kind} {width}x{height} {format} {crc:08x} {granule_pos}")?;
+        if video.as_ref().is_none_or(|video| streams[video.stream].link != stream.link) {
+            if let Some(mut done) = video.replace(Video::new(links, packet.stream)?) {
+                done.finish(&mut listing)?;
+                packets += done.packets;
             }
-            (Err(Refusal(why)), _) if hash => writeln!(out, "{link} - {why}")?,
-            _ => {}
+            links += 1;
         }
+        match &mut video {
+            Some(video) if video.stream == packet.stream => video.push(packet, threads, &mut listing)?,
+            _ => demuxer.ignore(packet.stream),
+        }
+    }
+    if let Some(mut done) = video {
+        done.finish(&mut listing)?;
+        packets += done.packets;
     }
     if !hash {
-        let packets = videos.iter().map(|video| video.packets).sum::<u64>();
-        writeln!(out, "{packets} frames {:.3} seconds", start.elapsed().as_secs_f64())?;
+        writeln!(listing.out, "{packets} frames {:.3} seconds", start.elapsed().as_secs_f64())?;
     }
-    out.flush()?;
+    listing.out.flush()?;
     Ok(())
 }
 
-/// The file, and whether pictures are to be hashed; None if the arguments make no sense.
-fn parse(mut arguments: impl Iterator<Item = String>) -> Option<(String, bool)> {
-    let (mut path, mut hash) = (None, true);
+/// The file, whether pictures are to be hashed, and the number of threads; None if the arguments make no sense.
+fn parse(mut arguments: impl Iterator<Item = String>) -> Option<(String, bool, NonZeroUsize)> {
+    let (mut path, mut hash, mut threads) = (None, true, NonZeroUsize::MIN);
     while let Some(argument) = arguments.next() {
         match &argument[..] {
             "--no-hash" => hash = false,
-            // The decoder has no threads.
-            "--threads" => _ = arguments.next().filter(|threads| threads == "1")?,
+            "--threads" => threads = arguments.next()?.parse().ok()?,
             _ if argument.starts_with("--") || path.is_some() => return None,
             _ => path = Some(argument),
         }
     }
-    Some((path?, hash))
+    Some((path?, hash, threads))
 }
 
 fn main() -> ExitCode {
-    let Some((path, hash)) = parse(std::env::args().skip(1)) else {
-        eprintln!("usage: theora_frames [--no-hash] [--threads 1] FILE");
+    let Some((path, hash, threads)) = parse(std::env::args().skip(1)) else {
+        eprintln!("usage: theora_frames [--no-hash] [--threads N] FILE");
         return ExitCode::from(2);
     };
-    match run(&path, hash) {
+    match run(&path, hash, threads) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("theora_frames: {path}: {error}");

@@ -50,8 +50,10 @@ pub enum InputError {
     #[error("not an Ogg file: there is no Ogg page in it")]
     NotOgg,
     /// There is nothing in it that this library decodes.
-    #[error("no Theora or Vorbis stream to convert (found: {found})")]
+    #[error("no {wanted} stream to convert (found: {found})")]
     NoStreams {
+        /// The codecs that would do.
+        wanted: &'static str,
         /// The codecs that are there.
         found: String,
     },

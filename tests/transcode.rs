@@ -494,7 +494,7 @@ fn errors_name_the_file_and_the_cause() {
     assert!(matches!(problem(b""), InputError::NotOgg));
     assert!(matches!(problem(&[b'x'; 100_000]), InputError::NotOgg));
     let speex = page(1, 0, BOS, 0, &[b"Speex   1.2"]);
-    assert!(matches!(problem(&speex), InputError::NoStreams { found } if found == "Speex"));
+    assert!(matches!(problem(&speex), InputError::NoStreams { found, .. } if found == "Speex"));
     let video = stream(Codec::Theora);
     let headers = &video.pages(1, 0)[..2];
     assert!(matches!(problem(&headers.concat()), InputError::Empty));

@@ -82,7 +82,7 @@ pub(super) fn run(
                     link.flush(&mut output)?;
                 }
                 output.finish(time)?;
-                let warning = format!("{damaged} damaged packets of sound were replaced by silence");
+                let warning = format!("damaged packets of sound, replaced by silence: {damaged}");
                 return Ok(if damaged > 0 { vec![warning] } else { Vec::new() });
             }
         }

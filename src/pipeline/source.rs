@@ -102,7 +102,12 @@ pub(super) fn run<R: Read>(
             demuxer.streams().iter().map(|stream| stream.codec.to_string()).collect();
         found.dedup();
         let found = if found.is_empty() { "nothing".to_owned() } else { found.join(", ") };
-        return Err(Stop::Input(InputError::NoStreams { found }));
+        let wanted = match (options.video, options.audio) {
+            (true, false) => "Theora",
+            (false, true) => "Vorbis",
+            _ => "Theora or Vorbis",
+        };
+        return Err(Stop::Input(InputError::NoStreams { wanted, found }));
     }
     let end = source.video_end;
     source.video.end(VideoInput::End { time: end })?;
@@ -122,6 +127,25 @@ fn warnings<R: Read>(demuxer: &Demuxer<Counted<R>>) -> Vec<String> {
         ) {
             warnings.push(format!("the {} stream was left out: it cannot be decoded", stream.codec));
         }
+    }
+    let damage = demuxer.damage();
+    let lost = damage.incomplete_packets + damage.packets_over_limit;
+    let kinds = [
+        (damage.bytes_outside_pages, "bytes outside pages"),
+        (damage.pages_with_bad_crc, "bad checksums"),
+        (damage.page_gaps, "gaps in page numbers"),
+        (lost, "lost packets"),
+    ];
+    let kinds: Vec<String> = kinds
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, kind)| format!("{kind}: {count}"))
+        .collect();
+    if !kinds.is_empty() {
+        warnings.push(format!("the file is damaged ({})", kinds.join(", ")));
+    }
+    if damage.truncated {
+        warnings.push("the file is cut off: it ends within a page or a packet".to_owned());
     }
     warnings
 }

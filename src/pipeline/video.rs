@@ -81,7 +81,7 @@ pub(super) fn decode(
             VideoInput::Idle { time } => pictures.send(Picture::Idle { time })?,
             VideoInput::End { time } => {
                 pictures.send(Picture::End { time })?;
-                let warning = format!("{damaged} damaged pictures were replaced by the ones before them");
+                let warning = format!("damaged pictures, replaced by the ones before them: {damaged}");
                 return Ok(if damaged > 0 { vec![warning] } else { Vec::new() });
             }
         }
