@@ -27,6 +27,9 @@
 // Tests group the digits of a bit string by its syntax elements.
 #![cfg_attr(test, allow(clippy::unusual_byte_groupings))]
 
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod block_qi;
 mod coded_blocks;
 mod dc;

@@ -71,6 +71,7 @@ impl<'a> PlaneTask<'a> {
         let first = self.layout.first + row * columns;
         let references = &self.frame.references[first..first + columns];
         let mut coefficients = Coefficients([0; 64]);
+        let mut copies = [[0; 64]; 2];
         let mut column = 0;
         while column < columns {
             let start = column;
@@ -83,7 +84,6 @@ impl<'a> PlaneTask<'a> {
                 continue;
             }
             let block = first + column;
-            let mut copies = [[0; 64]; 2];
             let position = (8 * column, y);
             let prediction = match references[column] {
                 Reference::Golden => self.predict(golden, position, self.frame.vectors[block], &mut copies),
@@ -99,6 +99,7 @@ impl<'a> PlaneTask<'a> {
 
     /// The predictor of the block at (x, y) by its motion vector (section 7.9.4). Blocks that are not wholly inside
     /// the reference are copied.
+    #[inline]
     fn predict<'b>(
         &self,
         reference: &'b [u8],

@@ -83,8 +83,77 @@ macro_rules! kernels {
                 prediction: &Prediction<'_>,
                 residual: i16,
             ) {
-                let residual = _mm_set1_epi16(residual);
-                add(block, stride, prediction, |_| residual);
+                check_block(block, stride);
+                let target = block.as_mut_ptr();
+                // What is added and what is taken away; one of them is zero.
+                let rise = _mm_set1_epi8(residual.clamp(0, 255) as u8 as i8);
+                let fall = _mm_set1_epi8(residual.saturating_neg().clamp(0, 255) as u8 as i8);
+                let sum = |predicted: __m128i| _mm_subs_epu8(_mm_adds_epu8(predicted, rise), fall);
+                match *prediction {
+                    Prediction::Intra => {
+                        let samples = sum(_mm_set1_epi8(-128));
+                        for y in (0..8).step_by(2) {
+                            // SAFETY: `check_block` has seen rows `y` and `y + 1` of the block.
+                            unsafe { store_two(target.add(y * stride), stride, samples) };
+                        }
+                    }
+                    Prediction::Whole { block: source, stride: source_stride } => {
+                        check_block(source, source_stride);
+                        let source = source.as_ptr();
+                        for y in (0..8).step_by(2) {
+                            // SAFETY: `check_block` has seen rows `y` and `y + 1` of both blocks.
+                            unsafe {
+                                let predicted = load_two(source.add(y * source_stride), source_stride);
+                                store_two(target.add(y * stride), stride, sum(predicted));
+                            }
+                        }
+                    }
+                    Prediction::Half { blocks: [a, b], strides } => {
+                        check_block(a, strides[0]);
+                        check_block(b, strides[1]);
+                        let (a, b) = (a.as_ptr(), b.as_ptr());
+                        let one = _mm_set1_epi8(1);
+                        for y in (0..8).step_by(2) {
+                            // SAFETY: `check_block` has seen rows `y` and `y + 1` of all three blocks.
+                            unsafe {
+                                let a = load_two(a.add(y * strides[0]), strides[0]);
+                                let b = load_two(b.add(y * strides[1]), strides[1]);
+                                // The mean that vectors have rounds up.
+                                let excess = _mm_and_si128(_mm_xor_si128(a, b), one);
+                                let mean = _mm_sub_epi8(_mm_avg_epu8(a, b), excess);
+                                store_two(target.add(y * stride), stride, sum(mean));
+                            }
+                        }
+                    }
+                }
+            }
+
+            /// Loads eight samples and eight of the next row.
+            ///
+            /// # Safety
+            /// Both rows must be in one allocation.
+            #[inline]
+            #[target_feature(enable = $feature)]
+            unsafe fn load_two(samples: *const u8, stride: usize) -> __m128i {
+                // SAFETY: as the caller promises.
+                unsafe {
+                    let first = _mm_loadl_epi64(samples.cast());
+                    _mm_unpacklo_epi64(first, _mm_loadl_epi64(samples.add(stride).cast()))
+                }
+            }
+
+            /// Stores eight samples and eight in the next row.
+            ///
+            /// # Safety
+            /// Both rows must be in one allocation that nobody else uses.
+            #[inline]
+            #[target_feature(enable = $feature)]
+            unsafe fn store_two(samples: *mut u8, stride: usize, two: __m128i) {
+                // SAFETY: as the caller promises.
+                unsafe {
+                    _mm_storel_epi64(samples.cast(), two);
+                    _mm_storel_epi64(samples.add(stride).cast(), _mm_unpackhi_epi64(two, two));
+                }
             }
 
             /// Adds prediction and residual and stores the block. Row 0 of the residual is the bottom.
