@@ -1,0 +1,95 @@
+//! The passes in vector instructions of aarch64.
+
+use std::arch::aarch64::*;
+
+use super::{Dots, Kernels, Rows, Taps, scalar};
+
+/// The kernels for NEON.
+pub(super) fn neon() -> Kernels {
+    Kernels {
+        // SAFETY: NEON belongs to aarch64.
+        vertical: |source, taps, target| unsafe { vertical(source, taps, target) },
+        // SAFETY: NEON belongs to aarch64.
+        dots: |source, dots, target| unsafe { sum_dots(source, dots, target) },
+        dot_lanes: 8,
+        groups: None,
+    }
+}
+
+/// See `Kernels::vertical`.
+#[target_feature(enable = "neon")]
+fn vertical(source: Rows<'_>, taps: Taps<'_>, target: &mut [i16]) {
+    /// Samples in two vectors.
+    const BLOCK: usize = 16;
+    let width = target.len();
+    if width < BLOCK {
+        return scalar::vertical(source, taps, target);
+    }
+    source.check(taps, width);
+    for x in (0..width).step_by(BLOCK) {
+        // The last block overlaps the one before.
+        let x = x.min(width - BLOCK);
+        let mut low = vdupq_n_s16(taps.bias);
+        let mut high = low;
+        for tap in taps.positive {
+            // SAFETY: `check` has seen `width` samples in this row, and `x` is at most `width - BLOCK`.
+            let samples = unsafe { vld1q_u8(source.samples.as_ptr().add(tap.row * source.stride + x)) };
+            low = vaddq_s16(low, part(vmovl_u8(vget_low_u8(samples)), tap.weight()));
+            high = vaddq_s16(high, part(vmovl_high_u8(samples), tap.weight()));
+        }
+        for tap in taps.negative {
+            // SAFETY: as above.
+            let samples = unsafe { vld1q_u8(source.samples.as_ptr().add(tap.row * source.stride + x)) };
+            low = vsubq_s16(low, part(vmovl_u8(vget_low_u8(samples)), tap.weight()));
+            high = vsubq_s16(high, part(vmovl_high_u8(samples), tap.weight()));
+        }
+        // SAFETY: `x` is at most `width - BLOCK`, and `target` has `width` samples.
+        unsafe {
+            let target = target.as_mut_ptr().add(x);
+            vst1q_s16(target, low);
+            vst1q_s16(target.add(8), high);
+        }
+    }
+}
+
+/// Samples times a weight, shifted right by 8.
+#[inline]
+#[target_feature(enable = "neon")]
+fn part(samples: uint16x8_t, weight: u16) -> int16x8_t {
+    let low = vshrn_n_u32::<8>(vmull_n_u16(vget_low_u16(samples), weight));
+    let high = vshrn_n_u32::<8>(vmull_high_n_u16(samples, weight));
+    vreinterpretq_s16_u16(vcombine_u16(low, high))
+}
+
+/// See `Kernels::dots`.
+#[target_feature(enable = "neon")]
+fn sum_dots(source: &[i16], dots: &Dots, target: &mut [u8]) {
+    dots.check(source.len(), target.len());
+    for (four, target) in target.chunks_mut(4).enumerate() {
+        let sum = |lane: usize| {
+            let i = four * 4 + lane;
+            let mut sum = vdupq_n_s32(0);
+            for tap in (0..dots.taps).step_by(8) {
+                // SAFETY: `check` has seen that there are whole eights of target samples, that each has `taps`
+                // weights, a multiple of 8, and that the source has as many samples from its first one on.
+                let (samples, weights) = unsafe {
+                    let first = *dots.firsts.as_ptr().add(i) as usize;
+                    (
+                        vld1q_s16(source.as_ptr().add(first + tap)),
+                        vld1q_s16(dots.weights.as_ptr().add(i * dots.taps + tap)),
+                    )
+                };
+                sum = vmlal_s16(sum, vget_low_s16(samples), vget_low_s16(weights));
+                sum = vmlal_high_s16(sum, samples, weights);
+            }
+            sum
+        };
+        let sums = vpaddq_s32(vpaddq_s32(sum(0), sum(1)), vpaddq_s32(sum(2), sum(3)));
+        // 128 is what samples between the passes lack; the shift rounds.
+        let rounded = vrshrq_n_s32::<21>(vaddq_s32(sums, vdupq_n_s32(128 << 21)));
+        let words = vqmovn_s32(rounded);
+        let bytes = vqmovun_s16(vcombine_s16(words, words));
+        let bytes = vget_lane_u32::<0>(vreinterpret_u32_u8(bytes)).to_le_bytes();
+        target.copy_from_slice(&bytes[..target.len()]);
+    }
+}

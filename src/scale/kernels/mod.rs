@@ -1,0 +1,422 @@
+//! The two passes of scaling, row by row, for each level of vector instructions.
+//!
+//! `scalar` defines what the others compute, sample for sample.
+//!
+//! Between the passes a sample `v` is (v - 128) x 128 in 16 bits, which leaves room for overshoot: `v` may be from
+//! -128 to almost 384.
+
+#[cfg(target_arch = "aarch64")]
+#[allow(unsafe_code)] // Loads and stores of vectors go through pointers.
+mod aarch64;
+mod scalar;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)] // Loads and stores of vectors go through pointers.
+mod x86;
+
+use oggflv_common::simd::{Isa, Level};
+
+use super::filter::Axis;
+
+/// Most rows that [`Kernels::vertical`] may sum up: what it rounds down at each one stays below an eighth of a step.
+const MAX_TAPS: usize = 32;
+
+/// A row that contributes to a target row.
+#[derive(Clone, Copy, Debug)]
+struct Tap {
+    /// Its index in the source.
+    row: usize,
+    /// Magnitude of its weight in units of 2^-15; both halves of the 32 bits hold it, as vectors take it.
+    weight: u32,
+}
+
+impl Tap {
+    fn weight(self) -> u16 {
+        self.weight as u16
+    }
+}
+
+/// The rows that make a target row.
+#[derive(Clone, Copy, Debug)]
+struct Taps<'a> {
+    /// Those with a positive weight.
+    positive: &'a [Tap],
+    /// Those with a negative weight.
+    negative: &'a [Tap],
+    /// What the sum starts from: -128, and what rounding down takes from the positive parts and leaves to the
+    /// negative ones.
+    bias: i16,
+}
+
+/// Rows of samples, `stride` apart.
+#[derive(Clone, Copy, Debug)]
+struct Rows<'a> {
+    samples: &'a [u8],
+    stride: usize,
+}
+
+impl Rows<'_> {
+    /// Panics unless all rows that contribute are there, with `width` samples.
+    fn check(&self, taps: Taps<'_>, width: usize) {
+        let is_there = |tap: &Tap| {
+            let end = tap.row.checked_mul(self.stride).and_then(|start| start.checked_add(width));
+            end.is_some_and(|end| end <= self.samples.len())
+        };
+        assert!(taps.positive.iter().chain(taps.negative).all(is_there), "the rows are in the source");
+    }
+}
+
+/// How the rows of a target are made of the rows of a source.
+#[derive(Clone, Debug)]
+pub(in crate::scale) struct Vertical {
+    /// Those with a positive weight come first.
+    taps: Vec<Tap>,
+    /// Of each target row: where in `taps` it begins, where its negative weights begin, and where it ends.
+    rows: Vec<[usize; 3]>,
+    kernel: fn(Rows<'_>, Taps<'_>, &mut [i16]),
+}
+
+impl Vertical {
+    pub(in crate::scale) fn new(axis: &Axis, level: Level) -> Self {
+        let mut taps = Vec::new();
+        let mut rows = Vec::with_capacity(axis.len());
+        for (first, weights) in axis.samples() {
+            let tap = |(i, weight): (usize, &i16)| {
+                // Twice the weight, in both halves.
+                Tap { row: first + i, weight: 2 * u32::from(weight.unsigned_abs()) * 0x10001 }
+            };
+            let begin = taps.len();
+            taps.extend(weights.iter().enumerate().filter(|(_, weight)| **weight > 0).map(tap));
+            let negative = taps.len();
+            taps.extend(weights.iter().enumerate().filter(|(_, weight)| **weight < 0).map(tap));
+            rows.push([begin, negative, taps.len()]);
+        }
+        let few = rows.iter().all(|[begin, _, end]| end - begin <= MAX_TAPS);
+        let kernel = if few { Kernels::new(level).vertical } else { scalar::vertical_many };
+        Self { taps, rows, kernel }
+    }
+
+    /// Makes row `y` of the target from a source whose rows are `stride` apart.
+    pub(in crate::scale) fn row(&self, samples: &[u8], stride: usize, y: usize, target: &mut [i16]) {
+        let [begin, split, end] = self.rows[y];
+        let (positive, negative) = (&self.taps[begin..split], &self.taps[split..end]);
+        let lost = (positive.len() as i32 - negative.len() as i32) / 2;
+        let taps = Taps { positive, negative, bias: (lost - (128 << 7)) as i16 };
+        (self.kernel)(Rows { samples, stride }, taps, target);
+    }
+}
+
+/// How the samples of a target row are made of those of a source row: for each one the weights side by side.
+#[derive(Clone, Debug)]
+struct Dots {
+    /// The first source sample of each target sample; some more of them make whole eights.
+    firsts: Vec<u32>,
+    /// Weights of a target sample, a multiple of the `lanes` of [`Dots::new`].
+    taps: usize,
+    /// Weights in units of 1 / [`ONE`](super::filter::ONE), `taps` for each target sample.
+    weights: Vec<i16>,
+    /// Target samples.
+    width: usize,
+    /// How long a source row has to be at least.
+    reach: usize,
+}
+
+impl Dots {
+    fn new(axis: &Axis, lanes: usize) -> Self {
+        let taps =
+            axis.samples().map(|(_, weights)| weights.len()).max().unwrap_or(0).next_multiple_of(lanes);
+        let mut dots = Self { firsts: vec![], taps, weights: vec![], width: axis.len(), reach: 0 };
+        for (i, (first, weights)) in axis.samples().enumerate() {
+            dots.firsts.push(first as u32);
+            dots.weights.extend(weights);
+            dots.weights.resize((i + 1) * taps, 0);
+            dots.reach = dots.reach.max(first + taps);
+        }
+        let count = dots.width.next_multiple_of(8);
+        dots.firsts.resize(count, 0);
+        dots.weights.resize(count * taps, 0);
+        dots
+    }
+
+    /// Panics unless everything that making `width` samples, in whole eights, touches is there in a row of `length`
+    /// samples.
+    fn check(&self, length: usize, width: usize) {
+        let count = self.firsts.len();
+        assert!(self.width == width && count == width.next_multiple_of(8), "the target fits");
+        assert!(self.weights.len() == count * self.taps);
+        assert!(self.reach <= length, "the source row is long enough");
+    }
+}
+
+/// Sixteen numbers of 16 bits, or eight of 32.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(32))]
+struct Lanes<T>(T);
+
+/// The same as [`Dots`] in the order of vectors of eight 32-bit lanes, where eight neighbours in the target lie so
+/// close in the source that for each pair of weights one vector holds what they need.
+#[derive(Clone, Debug)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // Nobody else has a kernel for it.
+struct Groups {
+    /// The first source sample of each group of eight target samples; there are whole fours of groups.
+    firsts: Vec<u32>,
+    /// For each group, which of eight pairs of source samples is the first of each target sample.
+    indices: Vec<Lanes<[u32; 8]>>,
+    /// Pairs of weights of a target sample.
+    pairs: usize,
+    /// Weights in units of 1 / [`ONE`](super::filter::ONE): for each four groups, for each of the `pairs`, for each
+    /// of the groups.
+    weights: Vec<Lanes<[[i16; 2]; 8]>>,
+    /// Target samples.
+    width: usize,
+    /// How long a source row has to be at least.
+    reach: usize,
+}
+
+impl Groups {
+    /// `None` if eight target samples lie too far apart.
+    fn new(axis: &Axis) -> Option<Self> {
+        let samples: Vec<(usize, &[i16])> = axis.samples().collect();
+        let first_of = |group: &[(usize, &[i16])]| group.iter().map(|(first, _)| *first).min().unwrap_or(0);
+        let mut pairs = 0;
+        for group in samples.chunks(8) {
+            for (first, weights) in group {
+                let distance = first - first_of(group);
+                if distance >= 16 {
+                    return None;
+                }
+                pairs = pairs.max((distance % 2 + weights.len()).div_ceil(2));
+            }
+        }
+        let count = samples.len().div_ceil(8).next_multiple_of(4);
+        let mut groups = Self {
+            firsts: vec![0; count],
+            indices: vec![Lanes([0; 8]); count],
+            pairs,
+            weights: vec![Lanes([[0; 2]; 8]); count * pairs],
+            width: samples.len(),
+            reach: 0,
+        };
+        for (i, group) in samples.chunks(8).enumerate() {
+            let group_first = first_of(group);
+            groups.firsts[i] = group_first as u32;
+            groups.reach = groups.reach.max(group_first + 2 * (pairs - 1) + 16);
+            for (lane, (first, weights)) in group.iter().enumerate() {
+                let distance = first - group_first;
+                groups.indices[i].0[lane] = (distance / 2) as u32;
+                for (tap, &weight) in weights.iter().enumerate() {
+                    let tap = distance % 2 + tap;
+                    groups.weights[(i / 4 * pairs + tap / 2) * 4 + i % 4].0[lane][tap % 2] = weight;
+                }
+            }
+        }
+        Some(groups)
+    }
+
+    /// Panics unless everything that making `width` samples, in whole fours of groups, touches is there in a row of
+    /// `length` samples.
+    #[cfg(target_arch = "x86_64")]
+    fn check(&self, length: usize, width: usize) {
+        let count = self.firsts.len();
+        assert!(self.width == width && count == width.div_ceil(8).next_multiple_of(4), "the target fits");
+        assert!(self.indices.len() == count && self.weights.len() == count * self.pairs);
+        assert!(self.reach <= length, "the source row is long enough");
+    }
+}
+
+/// How the columns of a target are made of the columns of a source.
+#[derive(Clone, Debug)]
+pub(in crate::scale) struct Horizontal {
+    /// Columns of the source.
+    source: usize,
+    pass: HorizontalPass,
+}
+
+#[derive(Clone, Debug)]
+enum HorizontalPass {
+    Dots(Dots, HorizontalKernel<Dots>),
+    Groups(Groups, HorizontalKernel<Groups>),
+}
+
+impl Horizontal {
+    pub(in crate::scale) fn new(axis: &Axis, source: usize, level: Level) -> Self {
+        let kernels = Kernels::new(level);
+        let groups =
+            kernels.groups.and_then(|kernel| Some(HorizontalPass::Groups(Groups::new(axis)?, kernel)));
+        let pass =
+            groups.unwrap_or_else(|| HorizontalPass::Dots(Dots::new(axis, kernels.dot_lanes), kernels.dots));
+        Self { source, pass }
+    }
+
+    /// A row between the passes: as many samples as the source has columns, and some that are never read with a
+    /// weight.
+    pub(in crate::scale) fn source_row(&self) -> Vec<i16> {
+        let reach = match &self.pass {
+            HorizontalPass::Dots(dots, _) => dots.reach,
+            HorizontalPass::Groups(groups, _) => groups.reach,
+        };
+        vec![0; reach.max(self.source)]
+    }
+
+    /// Makes a row of the target from one of [`Self::source_row`].
+    pub(in crate::scale) fn row(&self, source: &[i16], target: &mut [u8]) {
+        match &self.pass {
+            HorizontalPass::Dots(dots, kernel) => kernel(source, dots, target),
+            HorizontalPass::Groups(groups, kernel) => kernel(source, groups, target),
+        }
+    }
+}
+
+/// Sums up weighted samples of a row, from weights in some layout.
+type HorizontalKernel<Layout> = fn(&[i16], &Layout, &mut [u8]);
+
+/// The inner loops at one level.
+#[derive(Clone, Copy, Debug)]
+struct Kernels {
+    /// Sums up weighted rows of as many samples as the target has.
+    vertical: fn(Rows<'_>, Taps<'_>, &mut [i16]),
+    /// Sums up weighted samples of a row, which come in multiples of `dot_lanes`.
+    dots: HorizontalKernel<Dots>,
+    dot_lanes: usize,
+    /// The same from the other layout, where that is faster.
+    groups: Option<HorizontalKernel<Groups>>,
+}
+
+impl Kernels {
+    fn new(level: Level) -> Self {
+        match level.isa() {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Sse2 => x86::sse2(),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => x86::avx2(level),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => aarch64::neon(),
+            _ => Self { vertical: scalar::vertical, dots: scalar::dots, dot_lanes: 8, groups: None },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::filter::{Filter, Span};
+    use super::*;
+
+    /// A generator of numbers that are the same everywhere.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, limit: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            ((self.0 >> 33) as usize) % limit
+        }
+
+        /// Any byte, often the extremes.
+        fn byte(&mut self) -> u8 {
+            [0, 255, self.below(256) as u8, self.below(256) as u8][self.below(4)]
+        }
+
+        /// Any 16 bits, often the extremes.
+        fn word(&mut self) -> i16 {
+            let value = self.below(1 << 16) as u16 as i16;
+            [i16::MIN, i16::MAX, value, value >> 3][self.below(4)]
+        }
+    }
+
+    fn axes() -> impl Iterator<Item = (usize, Axis)> {
+        let filters = [Filter::Bilinear, Filter::Bicubic, Filter::Lanczos3];
+        let sizes = [
+            (1, 1),
+            (3, 1),
+            (1, 70),
+            (7, 40),
+            (40, 7),
+            (64, 32),
+            (65, 33),
+            (90, 31),
+            (97, 89),
+            (128, 160),
+            (33, 1000),
+            (1000, 33),
+        ];
+        filters.into_iter().flat_map(move |filter| {
+            sizes.map(|(source, target)| {
+                let span = Span { start: 0.5, length: source as f64 - 0.5 };
+                (source, Axis::new(filter, span, source, target))
+            })
+        })
+    }
+
+    fn levels() -> Vec<Level> {
+        Level::available().into_iter().filter(|&level| level != Level::SCALAR).collect()
+    }
+
+    #[test]
+    fn every_level_sums_rows_like_scalar() {
+        let mut random = Random(1);
+        for (source, axis) in axes() {
+            for width in [1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 96, 127, 200] {
+                let stride = width + random.below(20);
+                let samples: Vec<u8> = (0..(source - 1) * stride + width).map(|_| random.byte()).collect();
+                let y = random.below(axis.len());
+                let mut expected = vec![0; width];
+                Vertical::new(&axis, Level::SCALAR).row(&samples, stride, y, &mut expected);
+                for level in levels() {
+                    let mut row = vec![0; width];
+                    Vertical::new(&axis, level).row(&samples, stride, y, &mut row);
+                    assert_eq!(row, expected, "{}, {source} rows, {width} columns", level.name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_level_sums_columns_like_scalar() {
+        let mut random = Random(2);
+        for (source, axis) in axes() {
+            let row: Vec<i16> = (0..source).map(|_| random.word()).collect();
+            let make = |horizontal: Horizontal| {
+                let mut between = horizontal.source_row();
+                between[..source].copy_from_slice(&row);
+                // What lies beyond the row has no weight.
+                between[source..].fill(i16::MAX);
+                let mut target = vec![0; axis.len()];
+                horizontal.row(&between, &mut target);
+                target
+            };
+            let expected = make(Horizontal::new(&axis, source, Level::SCALAR));
+            for level in levels() {
+                let kernels = Kernels::new(level);
+                let dots = HorizontalPass::Dots(Dots::new(&axis, kernels.dot_lanes), kernels.dots);
+                for horizontal in [Horizontal::new(&axis, source, level), Horizontal { source, pass: dots }] {
+                    assert_eq!(make(horizontal), expected, "{}, {source} to {}", level.name(), axis.len());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn groups_are_for_samples_that_lie_close() {
+        let close = |source: usize, target: usize| {
+            let span = Span { start: 0.0, length: source as f64 };
+            Groups::new(&Axis::new(Filter::Bicubic, span, source, target)).is_some()
+        };
+        assert!(close(640, 800) && close(1600, 800) && close(1, 1));
+        assert!(!close(1920, 640) && !close(1000, 7));
+    }
+
+    /// Rounding each part down is made up for.
+    #[test]
+    fn one_value_stays_that_value() {
+        for (source, axis) in axes() {
+            let vertical = Vertical::new(&axis, Level::SCALAR);
+            for value in 0..=255 {
+                let samples = vec![value; source];
+                let mut row = [0];
+                for y in 0..axis.len() {
+                    vertical.row(&samples, 1, y, &mut row);
+                    let error = f64::from(row[0]) / 128.0 + 128.0 - f64::from(value);
+                    assert!(error.abs() < 0.13, "{source} to {}: {error}", axis.len());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The passes in plain Rust, which defines them.
+
+use super::{Dots, Rows, Taps};
+
+/// Samples in the middle of a sum, so many that they stay in registers.
+const BLOCK: usize = 32;
+
+/// Sums up weighted rows, each part rounded down to 1/128.
+pub(super) fn vertical(source: Rows<'_>, taps: Taps<'_>, target: &mut [i16]) {
+    for (i, target) in target.chunks_mut(BLOCK).enumerate() {
+        target.fill(taps.bias);
+        for tap in taps.positive {
+            for (sum, &sample) in
+                target.iter_mut().zip(&source.samples[tap.row * source.stride + i * BLOCK..])
+            {
+                *sum = sum.wrapping_add(part(sample, tap.weight()));
+            }
+        }
+        for tap in taps.negative {
+            for (sum, &sample) in
+                target.iter_mut().zip(&source.samples[tap.row * source.stride + i * BLOCK..])
+            {
+                *sum = sum.wrapping_sub(part(sample, tap.weight()));
+            }
+        }
+    }
+}
+
+/// A sample times a weight.
+fn part(sample: u8, weight: u16) -> i16 {
+    ((u32::from(sample) * u32::from(weight)) >> 8) as i16
+}
+
+/// The same for any number of rows: rounded only once, in the end.
+pub(super) fn vertical_many(source: Rows<'_>, taps: Taps<'_>, target: &mut [i16]) {
+    for (i, target) in target.chunks_mut(BLOCK).enumerate() {
+        let mut sums = [0_i32; BLOCK];
+        let sums = &mut sums[..target.len()];
+        for tap in taps.positive {
+            for (sum, &sample) in sums.iter_mut().zip(&source.samples[tap.row * source.stride + i * BLOCK..])
+            {
+                *sum += i32::from(sample) * i32::from(tap.weight());
+            }
+        }
+        for tap in taps.negative {
+            for (sum, &sample) in sums.iter_mut().zip(&source.samples[tap.row * source.stride + i * BLOCK..])
+            {
+                *sum -= i32::from(sample) * i32::from(tap.weight());
+            }
+        }
+        for (target, sum) in target.iter_mut().zip(sums) {
+            *target = (((*sum + (1 << 7)) >> 8) - (128 << 7)) as i16;
+        }
+    }
+}
+
+/// Sums up weighted samples of a row and rounds to whole samples.
+pub(super) fn dots(source: &[i16], dots: &Dots, target: &mut [u8]) {
+    for ((target, &first), weights) in
+        target.iter_mut().zip(&dots.firsts).zip(dots.weights.chunks_exact(dots.taps))
+    {
+        let samples = &source[first as usize..][..dots.taps];
+        let sum: i32 =
+            samples.iter().zip(weights).map(|(&sample, &weight)| i32::from(sample) * i32::from(weight)).sum();
+        *target = (((sum + (1 << 20)) >> 21) + 128).clamp(0, 255) as u8;
+    }
+}

@@ -1,0 +1,296 @@
+//! The passes in vector instructions of x86-64.
+
+use std::arch::x86_64::*;
+
+use oggflv_common::simd::{Isa, Level};
+
+use super::{Dots, Groups, Kernels, Rows, Taps, scalar};
+
+/// What is added to a sum of weighted samples before it is shifted: 128, which samples between the passes lack, and
+/// one half.
+const HALF: i32 = (128 << 21) + (1 << 20);
+
+/// The kernels for SSE2.
+pub(super) fn sse2() -> Kernels {
+    Kernels {
+        // SAFETY: SSE2 belongs to x86-64.
+        vertical: |source, taps, target| unsafe { vertical_sse2(source, taps, target) },
+        // SAFETY: SSE2 belongs to x86-64.
+        dots: |source, dots, target| unsafe { dots_sse2(source, dots, target) },
+        dot_lanes: 8,
+        groups: None,
+    }
+}
+
+/// The kernels for AVX2, which the level proves to be there.
+pub(super) fn avx2(level: Level) -> Kernels {
+    assert!(level.isa() == Isa::Avx2);
+    Kernels {
+        // SAFETY: `level` proves that the machine has AVX2.
+        vertical: |source, taps, target| unsafe { vertical_avx2(source, taps, target) },
+        // SAFETY: `level` proves that the machine has AVX2.
+        dots: |source, dots, target| unsafe { dots_avx2(source, dots, target) },
+        dot_lanes: 16,
+        // SAFETY: `level` proves that the machine has AVX2.
+        groups: Some(|source, groups, target| unsafe { groups_avx2(source, groups, target) }),
+    }
+}
+
+/// See `Kernels::vertical`.
+#[target_feature(enable = "sse2")]
+fn vertical_sse2(source: Rows<'_>, taps: Taps<'_>, target: &mut [i16]) {
+    /// Samples in two vectors.
+    const BLOCK: usize = 16;
+    let width = target.len();
+    if width < BLOCK {
+        return scalar::vertical(source, taps, target);
+    }
+    source.check(taps, width);
+    let zero = _mm_setzero_si128();
+    for x in (0..width).step_by(BLOCK) {
+        // The last block overlaps the one before.
+        let x = x.min(width - BLOCK);
+        let mut sums = [_mm_set1_epi16(taps.bias); 2];
+        let parts = |row: usize, weight: u32| {
+            // SAFETY: `check` has seen `width` samples in this row, and `x` is at most `width - BLOCK`.
+            let samples =
+                unsafe { _mm_loadu_si128(source.samples.as_ptr().add(row * source.stride + x).cast()) };
+            let weight = _mm_set1_epi32(weight as i32);
+            // A sample in the upper half of 16 bits, times the weight, shifted right by 16.
+            [_mm_unpacklo_epi8(zero, samples), _mm_unpackhi_epi8(zero, samples)]
+                .map(|samples| _mm_mulhi_epu16(samples, weight))
+        };
+        for tap in taps.positive {
+            let [low, high] = parts(tap.row, tap.weight);
+            sums = [_mm_add_epi16(sums[0], low), _mm_add_epi16(sums[1], high)];
+        }
+        for tap in taps.negative {
+            let [low, high] = parts(tap.row, tap.weight);
+            sums = [_mm_sub_epi16(sums[0], low), _mm_sub_epi16(sums[1], high)];
+        }
+        // SAFETY: `x` is at most `width - BLOCK`, and `target` has `width` samples.
+        unsafe {
+            let target: *mut __m128i = target.as_mut_ptr().add(x).cast();
+            _mm_storeu_si128(target, sums[0]);
+            _mm_storeu_si128(target.add(1), sums[1]);
+        }
+    }
+}
+
+/// See `Kernels::vertical`.
+#[target_feature(enable = "avx2")]
+fn vertical_avx2(source: Rows<'_>, taps: Taps<'_>, target: &mut [i16]) {
+    let width = target.len();
+    if width < 32 {
+        return vertical_sse2(source, taps, target);
+    }
+    source.check(taps, width);
+    let mut x = 0;
+    while x + 64 <= width {
+        // SAFETY: `check` has seen `width` samples in all rows, and so many has the target.
+        unsafe { vertical_block_avx2::<2>(source, taps, target, x) };
+        x += 64;
+    }
+    while x < width {
+        // SAFETY: as above; the last block overlaps the one before.
+        unsafe { vertical_block_avx2::<1>(source, taps, target, x.min(width - 32)) };
+        x += 32;
+    }
+}
+
+/// `N` times 32 samples from column `x` on.
+///
+/// # Safety
+/// All rows of `taps` must be in `source`; they and the target must have all these samples.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn vertical_block_avx2<const N: usize>(
+    source: Rows<'_>,
+    taps: Taps<'_>,
+    target: &mut [i16],
+    x: usize,
+) {
+    let zero = _mm256_setzero_si256();
+    let mut sums = [[_mm256_set1_epi16(taps.bias); 2]; N];
+    let parts = |row: usize, weight: u32, n: usize| {
+        // SAFETY: as the caller promises.
+        let samples = unsafe {
+            _mm256_loadu_si256(source.samples.as_ptr().add(row * source.stride + x + 32 * n).cast())
+        };
+        let weight = _mm256_set1_epi32(weight as i32);
+        // A sample in the upper half of 16 bits, times the weight, shifted right by 16.
+        [
+            _mm256_mulhi_epu16(_mm256_unpacklo_epi8(zero, samples), weight),
+            _mm256_mulhi_epu16(_mm256_unpackhi_epi8(zero, samples), weight),
+        ]
+    };
+    for tap in taps.positive {
+        for n in 0..N {
+            let [low, high] = parts(tap.row, tap.weight, n);
+            sums[n] = [_mm256_add_epi16(sums[n][0], low), _mm256_add_epi16(sums[n][1], high)];
+        }
+    }
+    for tap in taps.negative {
+        for n in 0..N {
+            let [low, high] = parts(tap.row, tap.weight, n);
+            sums[n] = [_mm256_sub_epi16(sums[n][0], low), _mm256_sub_epi16(sums[n][1], high)];
+        }
+    }
+    for n in 0..N {
+        // The halves of `low` are samples 0 to 7 and 16 to 23, those of `high` the others.
+        let [low, high] = sums[n];
+        // SAFETY: as the caller promises.
+        unsafe {
+            let target: *mut __m128i = target.as_mut_ptr().add(x + 32 * n).cast();
+            _mm_storeu_si128(target, _mm256_castsi256_si128(low));
+            _mm_storeu_si128(target.add(1), _mm256_castsi256_si128(high));
+            _mm_storeu_si128(target.add(2), _mm256_extracti128_si256::<1>(low));
+            _mm_storeu_si128(target.add(3), _mm256_extracti128_si256::<1>(high));
+        }
+    }
+}
+
+/// See `Kernels::dots`.
+#[target_feature(enable = "sse2")]
+fn dots_sse2(source: &[i16], dots: &Dots, target: &mut [u8]) {
+    dots.check(source.len(), target.len());
+    for (group, target) in target.chunks_mut(4).enumerate() {
+        let mut sums = [_mm_setzero_si128(); 4];
+        for (lane, sum) in sums.iter_mut().enumerate().take(target.len()) {
+            let i = group * 4 + lane;
+            let first = dots.firsts[i] as usize;
+            for tap in (0..dots.taps).step_by(8) {
+                // SAFETY: `check` has seen that source and weights have `taps` elements from here on, and `taps` is
+                // a multiple of 8.
+                unsafe {
+                    let samples = _mm_loadu_si128(source.as_ptr().add(first + tap).cast());
+                    let weights = _mm_loadu_si128(dots.weights.as_ptr().add(i * dots.taps + tap).cast());
+                    *sum = _mm_add_epi32(*sum, _mm_madd_epi16(samples, weights));
+                }
+            }
+        }
+        let sum = round_sse2(sum_lanes_sse2(sums));
+        let bytes = _mm_cvtsi128_si32(_mm_packus_epi16(sum, sum)).to_le_bytes();
+        target.copy_from_slice(&bytes[..target.len()]);
+    }
+}
+
+/// The sums of the four lanes of each vector.
+#[inline]
+#[target_feature(enable = "sse2")]
+fn sum_lanes_sse2([a, b, c, d]: [__m128i; 4]) -> __m128i {
+    let ab = _mm_add_epi32(_mm_unpacklo_epi32(a, b), _mm_unpackhi_epi32(a, b));
+    let cd = _mm_add_epi32(_mm_unpacklo_epi32(c, d), _mm_unpackhi_epi32(c, d));
+    _mm_add_epi32(_mm_unpacklo_epi64(ab, cd), _mm_unpackhi_epi64(ab, cd))
+}
+
+/// Rounds sums to samples of 16 bits, in the lower half.
+#[inline]
+#[target_feature(enable = "sse2")]
+fn round_sse2(sums: __m128i) -> __m128i {
+    let rounded = _mm_srai_epi32::<21>(_mm_add_epi32(sums, _mm_set1_epi32(HALF)));
+    _mm_packs_epi32(rounded, rounded)
+}
+
+/// See `Kernels::dots`.
+#[target_feature(enable = "avx2")]
+fn dots_avx2(source: &[i16], dots: &Dots, target: &mut [u8]) {
+    dots.check(source.len(), target.len());
+    assert!(dots.taps.is_multiple_of(16));
+    for (eight, target) in target.chunks_mut(8).enumerate() {
+        // SAFETY: `check` has seen that there are whole eights of target samples, that each has `taps` weights, and
+        // that the source has as many samples from its first one on.
+        let bytes = unsafe {
+            match dots.taps {
+                16 => eight_dots_avx2(source, dots, eight, 16),
+                taps => eight_dots_avx2(source, dots, eight, taps),
+            }
+        };
+        match <&mut [u8; 8]>::try_from(&mut *target) {
+            Ok(target) => *target = bytes,
+            Err(_) => target.copy_from_slice(&bytes[..target.len()]),
+        }
+    }
+}
+
+/// Eight samples of the target.
+///
+/// # Safety
+/// `taps`, a multiple of 16, must be that of `dots`; there must be that many weights for each of the eight, and as
+/// many samples in the source from its first one on.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn eight_dots_avx2(source: &[i16], dots: &Dots, eight: usize, taps: usize) -> [u8; 8] {
+    // SAFETY: as the caller promises.
+    let products = |lane: usize, tap: usize| unsafe {
+        let first = *dots.firsts.as_ptr().add(8 * eight + lane) as usize;
+        let samples = _mm256_loadu_si256(source.as_ptr().add(first + tap).cast());
+        let weights = dots.weights.as_ptr().add((8 * eight + lane) * taps + tap);
+        _mm256_madd_epi16(samples, _mm256_loadu_si256(weights.cast()))
+    };
+    let mut sums = [_mm256_setzero_si256(); 8];
+    for lane in 0..8 {
+        sums[lane] = products(lane, 0);
+    }
+    let mut tap = 16;
+    while tap < taps {
+        for lane in 0..8 {
+            sums[lane] = _mm256_add_epi32(sums[lane], products(lane, tap));
+        }
+        tap += 16;
+    }
+    let [a, b, c, d, e, f, g, h] = sums;
+    let low = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+    let high = _mm256_hadd_epi32(_mm256_hadd_epi32(e, f), _mm256_hadd_epi32(g, h));
+    let sum = _mm256_add_epi32(
+        _mm256_permute2x128_si256::<0x20>(low, high),
+        _mm256_permute2x128_si256::<0x31>(low, high),
+    );
+    let rounded = _mm256_srai_epi32::<21>(_mm256_add_epi32(sum, _mm256_set1_epi32(HALF)));
+    let words = _mm_packs_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256::<1>(rounded));
+    _mm_cvtsi128_si64(_mm_packus_epi16(words, words)).to_le_bytes()
+}
+
+/// See `Kernels::groups`.
+#[target_feature(enable = "avx2")]
+fn groups_avx2(source: &[i16], groups: &Groups, target: &mut [u8]) {
+    groups.check(source.len(), target.len());
+    let half = _mm256_set1_epi32(HALF);
+    let in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    for (four, target) in target.chunks_mut(32).enumerate() {
+        let mut sums = [half; 4];
+        // SAFETY: `check` has seen that there are whole fours of groups, that each group has `pairs` vectors of
+        // weights, and that the source reaches a vector beyond the last pair of samples that any group starts from.
+        unsafe {
+            let firsts = groups.firsts.as_ptr().add(4 * four);
+            let samples = [0, 1, 2, 3].map(|j| source.as_ptr().add(*firsts.add(j) as usize));
+            let indices: *const __m256i = groups.indices.as_ptr().add(4 * four).cast();
+            let indices = [0, 1, 2, 3].map(|j| _mm256_load_si256(indices.add(j)));
+            let mut weights: *const __m256i = groups.weights.as_ptr().add(4 * four * groups.pairs).cast();
+            let mut offset = 0;
+            while offset < 2 * groups.pairs {
+                for j in 0..4 {
+                    let pairs = _mm256_loadu_si256(samples[j].add(offset).cast());
+                    let pairs = _mm256_permutevar8x32_epi32(pairs, indices[j]);
+                    let products = _mm256_madd_epi16(pairs, _mm256_load_si256(weights.add(j)));
+                    sums[j] = _mm256_add_epi32(sums[j], products);
+                }
+                weights = weights.add(4);
+                offset += 2;
+            }
+        }
+        // Each half of the result has four samples of each group.
+        let [a, b, c, d] = sums.map(|sum| _mm256_srai_epi32::<21>(sum));
+        let packed = _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+        let samples = _mm256_permutevar8x32_epi32(packed, in_order);
+        if target.len() == 32 {
+            // SAFETY: 32 bytes is what the vector has.
+            unsafe { _mm256_storeu_si256(target.as_mut_ptr().cast(), samples) };
+        } else {
+            let mut rest = [0; 32];
+            // SAFETY: 32 bytes is what the vector has.
+            unsafe { _mm256_storeu_si256(rest.as_mut_ptr().cast(), samples) };
+            target.copy_from_slice(&rest[..target.len()]);
+        }
+    }
+}
