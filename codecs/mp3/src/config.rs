@@ -1,7 +1,9 @@
 //! Settings of an encoder, and what follows from the sampling rate alone.
 
 use crate::error::ConfigError;
-use crate::tables::{BITRATES, LINES, LONG_BAND_LIMITS, LONG_BANDS, SAMPLE_RATES};
+use crate::header::BlockType;
+use crate::layout::Layout;
+use crate::tables::{BITRATES, LINES, SAMPLE_RATES};
 
 /// What to encode. [`Encoder::new`](crate::Encoder::new) checks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +51,7 @@ pub(crate) enum Version {
 }
 
 /// A checked configuration.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Format {
     pub(crate) version: Version,
     pub(crate) sample_rate: u32,
@@ -59,8 +61,12 @@ pub(crate) struct Format {
     pub(crate) bitrate: u32,
     /// `bitrate_index` of the header, 1 to 14.
     pub(crate) bitrate_index: u32,
-    /// First lines of the scalefactor bands of long blocks.
-    pub(crate) long_bands: &'static [usize; LONG_BANDS + 1],
+    /// Row of the sampling rate in the tables.
+    pub(crate) row: usize,
+    /// Scalefactor bands of long blocks.
+    pub(crate) long: Layout,
+    /// Scalefactor bands of short blocks.
+    pub(crate) short: Layout,
 }
 
 impl Format {
@@ -88,8 +94,15 @@ impl Format {
             channels,
             bitrate,
             bitrate_index: bitrate_index as u32,
-            long_bands: &LONG_BAND_LIMITS[row],
+            row,
+            long: Layout::long(row),
+            short: Layout::short(row),
         })
+    }
+
+    /// Scalefactor bands of a granule.
+    pub(crate) fn layout(&self, block_type: BlockType) -> &Layout {
+        if block_type == BlockType::Short { &self.short } else { &self.long }
     }
 
     /// Granules of a frame: two in MPEG-1, one otherwise.

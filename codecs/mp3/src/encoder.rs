@@ -1,23 +1,27 @@
 //! The encoder: samples in, frames out (11172-3, figure C.1).
 
+use crate::attack;
 use crate::bitstream::FrameQueue;
 use crate::config::{Config, Format};
 use crate::error::ConfigError;
 use crate::header::{BlockType, FrameInfo};
 use crate::huffman::{self, Huffman};
+use crate::layout::MAX_BANDS;
 use crate::mdct::Mdct;
-use crate::psycho::{self, Allowed, Model};
-use crate::quantize::{MAX_GRANULE_BITS, QuantizedGranule, Quantizer};
+use crate::psycho::{self, LONG_WINDOW, Masking, Model, SHORT_WINDOW};
+use crate::quantize::{MAX_GRANULE_BITS, QuantizedGranule, Quantizer, Spectrum};
 use crate::reservoir::Reservoir;
+use crate::stereo;
 use crate::subband::{Polyphase, Subbands};
-use crate::tables::{LINES, LONG_BANDS, SLOTS, SUBBANDS};
+use crate::tables::{LINES, SLOTS, SUBBANDS, WINDOWS};
 use oggflv_common::BitWriter;
 
-/// Samples kept before those of the frame to encode: what the filterbank and the model look back on.
-const HISTORY: usize = 768;
-/// First sample, from that history on, of the spectrum whose middle is that of the first granule's MDCT: the MDCT
-/// covers the granule before and the granule itself, seen through a filterbank that delays by 241 samples.
-const SPECTRUM: usize = HISTORY - 241 - psycho::WINDOW_LEN / 2;
+/// Samples kept before those of the frame to encode: what the filterbank, the model and the search for attacks look
+/// back on.
+const HISTORY: usize = attack::LOOK_BACK;
+/// Samples by which the middle of a granule's MDCT lies before its first sample: the MDCT covers the granule before and
+/// the granule itself, seen through a filterbank that delays by 241 samples.
+const MIDDLE: usize = 241;
 /// Delay of the analysis filterbank and the synthesis filterbank, and that of the MDCT.
 const DELAY: usize = 481 + LINES;
 
@@ -47,6 +51,9 @@ pub struct Encoder {
     reservoir: Reservoir,
     channels: Vec<Channel>,
     queue: FrameQueue,
+    /// Block type of the granule encoded last, and whether the next one has an attack.
+    block_type: BlockType,
+    sudden: bool,
     /// Samples taken in and frames begun since the start.
     samples: u64,
     frames: u64,
@@ -63,13 +70,13 @@ struct Channel {
     history: psycho::History,
 }
 
-/// One channel of one granule, analysed.
-#[derive(Clone, Copy)]
-struct Analysed {
-    lines: [f32; LINES],
-    allowed: Allowed,
-    /// Bits that would put the noise at the threshold, roughly (perceptual entropy).
-    demand: f32,
+/// A granule, analysed: lines and masking of each channel.
+struct Granule {
+    block_type: BlockType,
+    lines: [[f32; LINES]; 2],
+    masking: [Masking; 2],
+    /// How much the energy of each band matters for what is heard: less in the fainter one of middle and side.
+    presence: [[f32; MAX_BANDS]; 2],
 }
 
 impl Encoder {
@@ -86,13 +93,15 @@ impl Encoder {
         };
         Ok(Self {
             polyphase: Polyphase::new(),
-            mdct: Mdct::new(),
+            mdct: Mdct::new(format.row),
             model: Model::new(&format),
             quantizer: Quantizer::new(&format),
             huffman: Huffman::new(),
             reservoir: Reservoir::new(&format),
             channels: (0..format.channels).map(|_| channel()).collect(),
             queue: FrameQueue::default(),
+            block_type: BlockType::Long,
+            sudden: false,
             samples: 0,
             frames: 0,
             padding: 0,
@@ -131,7 +140,7 @@ impl Encoder {
                     samples[start..end].iter().map(|&x| if x.is_nan() { 0.0 } else { x.clamp(-1.0, 1.0) }),
                 );
             }
-            while self.channels[0].pcm.len() >= HISTORY + spf {
+            while self.channels[0].pcm.len() >= HISTORY + spf + attack::LOOK_AHEAD {
                 self.encode_frame(frames);
                 for channel in &mut self.channels {
                     channel.pcm.drain(..spf);
@@ -148,7 +157,7 @@ impl Encoder {
         let spf = self.samples_per_frame() as u64;
         if self.samples > 0 {
             let wanted = (self.samples + DELAY as u64).div_ceil(spf);
-            let silence = vec![0.0; (wanted * spf - self.samples) as usize];
+            let silence = vec![0.0; (wanted * spf - self.samples) as usize + attack::LOOK_AHEAD];
             self.encode(&vec![&silence[..]; self.channels.len()], frames);
             debug_assert_eq!(self.frames, wanted);
         }
@@ -158,31 +167,29 @@ impl Encoder {
 
     /// Encodes the samples behind the history.
     fn encode_frame(&mut self, frames: &mut Vec<Vec<u8>>) {
-        let granules: Vec<[Analysed; 2]> =
-            (0..self.format.granules()).map(|granule| self.analyse(granule)).collect();
+        let mut granules: Vec<Granule> = (0..self.format.granules()).map(|g| self.analyse(g)).collect();
+        let mid_side = self.format.channels == 2 && self.choose_mid_side(&mut granules);
         let (length, padding) = self.next_frame_length();
         let slot = length - 4 - self.format.side_info_len() as u32;
-        let quantized = self.quantize(&granules, slot);
+        let main_data_begin = self.reservoir.main_data_begin();
+        let (quantized, price) = self.quantize(&granules, slot);
 
-        let mut info =
-            FrameInfo { padding, main_data_begin: self.reservoir.main_data_begin(), ..FrameInfo::default() };
+        let mut info = FrameInfo { padding, mid_side, main_data_begin, ..FrameInfo::default() };
         let mut main_data = BitWriter::new();
         for (g, channels) in quantized.iter().enumerate() {
             for (c, granule) in channels.iter().enumerate() {
                 info.granules[g][c] = granule.info;
+                if g == 1 {
+                    info.scfsi[c] = granule.scalefactors.scfsi;
+                }
+                let lines = &granules[g].lines[c];
+                let layout = self.format.layout(granule.info.block_type);
                 granule.scalefactors.write(&mut main_data);
-                let lines = &granules[g][c].lines;
-                huffman::write(
-                    &granule.lines,
-                    |i| lines[i] < 0.0,
-                    &granule.info,
-                    self.format.long_bands,
-                    &mut main_data,
-                );
+                huffman::write(&granule.lines, |i| lines[i] < 0.0, &granule.info, layout, &mut main_data);
             }
         }
         let mut main_data = main_data.into_bytes();
-        let stuffing = self.reservoir.settle(slot, main_data.len() as u32);
+        let stuffing = self.reservoir.settle(slot, main_data.len() as u32, price);
         main_data.resize(main_data.len() + stuffing as usize, 0);
 
         let mut header = BitWriter::new();
@@ -191,52 +198,134 @@ impl Encoder {
         self.frames += 1;
     }
 
-    /// Filterbanks and psychoacoustic model for one granule of the frame.
-    fn analyse(&mut self, granule: usize) -> [Analysed; 2] {
-        let start = granule * LINES;
-        let spectra: Vec<&[f32]> = self
-            .channels
-            .iter()
-            .map(|channel| &channel.pcm[start + SPECTRUM..][..psycho::WINDOW_LEN])
-            .collect();
+    /// Block type, filterbanks and psychoacoustic model for granule `g` of the frame.
+    fn analyse(&mut self, g: usize) -> Granule {
+        let start = HISTORY + g * LINES;
+        let next_sudden = self.channels.iter().any(|channel| attack::is_sudden(&channel.pcm, start + LINES));
+        let block_type = attack::block_type(self.block_type, self.sudden, next_sudden);
+        (self.block_type, self.sudden) = (block_type, next_sudden);
+
+        let mut granule = Granule {
+            block_type,
+            lines: [[0.0; LINES]; 2],
+            masking: [[0.0; MAX_BANDS]; 2],
+            presence: [[1.0; MAX_BANDS]; 2],
+        };
+        let spectra = |middle: usize, length: usize| -> Vec<&[f32]> {
+            self.channels.iter().map(|channel| &channel.pcm[middle - length / 2..][..length]).collect()
+        };
+        let middle = start - MIDDLE;
         let mut histories: Vec<psycho::History> =
             self.channels.iter().map(|channel| channel.history.clone()).collect();
-        let allowed = self.model.analyse(&spectra, &mut histories);
-        let mut out = [Analysed { lines: [0.0; LINES], allowed: [0.0; LONG_BANDS], demand: 0.0 }; 2];
+        self.model.analyse_long(&spectra(middle, LONG_WINDOW), &mut histories, &mut granule.masking);
+        if block_type == BlockType::Short {
+            for window in 0..WINDOWS {
+                let middle = middle + window * LINES / WINDOWS - LINES / WINDOWS;
+                self.model.analyse_short(&spectra(middle, SHORT_WINDOW), window, &mut granule.masking);
+            }
+        }
         for (c, (channel, history)) in self.channels.iter_mut().zip(histories).enumerate() {
             channel.history = history;
             let mut subbands = [[0.0; SUBBANDS]; SLOTS];
-            self.polyphase.analyse(&channel.pcm[start + HISTORY - 480..], &mut subbands);
-            self.mdct.transform(&channel.subbands, &subbands, BlockType::Long, &mut out[c].lines);
+            self.polyphase.analyse(&channel.pcm[start - 480..], &mut subbands);
+            self.mdct.transform(&channel.subbands, &subbands, block_type, &mut granule.lines[c]);
             channel.subbands = subbands;
-            out[c].allowed = allowed[c];
-            out[c].demand = perceptual_entropy(&out[c].lines, &allowed[c], self.format.long_bands);
         }
-        out
+        granule
     }
 
-    /// Splits the frame's bits by the demands and quantises.
-    fn quantize(&mut self, granules: &[[Analysed; 2]], slot: u32) -> Vec<Vec<QuantizedGranule>> {
-        let channels = self.format.channels;
-        let demand = |g: usize, c: usize| granules[g][c].demand.max(1.0);
-        let mut demand_left: f32 =
-            (0..granules.len()).flat_map(|g| (0..channels).map(move |c| demand(g, c))).sum();
-        let mut bits_left = self.reservoir.budget(slot, demand_left);
-        (0..granules.len())
-            .map(|g| {
-                (0..channels)
+    /// Turns left and right of all granules into middle and side if that takes fewer bits.
+    fn choose_mid_side(&self, granules: &mut [Granule]) -> bool {
+        let gain: f32 = granules
+            .iter()
+            .map(|g| stereo::gain_of_mid_side(&g.lines, &g.masking, self.format.layout(g.block_type)))
+            .sum();
+        let mid_side = gain > 0.0;
+        if mid_side {
+            for granule in granules {
+                stereo::mid_side(&mut granule.lines, &mut granule.masking);
+                granule.presence = stereo::presence(&granule.lines, self.format.layout(granule.block_type));
+            }
+        }
+        mid_side
+    }
+
+    /// Quantises a frame at the price of bits that the reservoir asks for, or at the one at which the frame fits.
+    /// Returns the price as well, as a binary logarithm.
+    fn quantize(&self, granules: &[Granule], slot: u32) -> (Vec<Vec<QuantizedGranule>>, f32) {
+        let mut spectra: Vec<Vec<Spectrum>> = granules
+            .iter()
+            .map(|granule| {
+                let layout = self.format.layout(granule.block_type);
+                (0..self.format.channels)
                     .map(|c| {
-                        let share = bits_left as f32 * (demand(g, c) / demand_left).min(1.0);
-                        let budget = (share as u32).min(bits_left).min(MAX_GRANULE_BITS);
-                        let Analysed { lines, allowed, .. } = &granules[g][c];
-                        let granule = self.quantizer.quantize(&self.huffman, lines, allowed, budget);
-                        demand_left = (demand_left - demand(g, c)).max(1.0);
-                        bits_left -= granule.info.part2_3_length;
-                        granule
+                        self.quantizer.prepare(
+                            &granule.lines[c],
+                            granule.block_type,
+                            layout,
+                            &granule.masking[c],
+                            &granule.presence[c],
+                        )
                     })
                     .collect()
             })
-            .collect()
+            .collect();
+        let (least, most) = self.reservoir.limits(slot);
+        let mut price = self.reservoir.price();
+        // Prices known to be too low and too high.
+        let (mut low, mut high) = (f32::NEG_INFINITY, f32::INFINITY);
+        let mut kept = None;
+        for attempt in 0.. {
+            let quantized = self.quantize_at(&mut spectra, price);
+            let bits: u32 = quantized.iter().flatten().map(|granule| granule.info.part2_3_length).sum();
+            let bytes = bits.div_ceil(8);
+            if bytes > most {
+                low = price;
+            } else {
+                kept = Some((quantized, price));
+                high = price;
+                if bytes >= least || Reservoir::is_least(price) || attempt >= 10 {
+                    break;
+                }
+            }
+            let step = 1.5 * libm::log2f((bytes.max(1) as f32) / (0.5 * (least + most) as f32).max(1.0));
+            price = match (low.is_finite(), high.is_finite()) {
+                (true, true) if attempt >= 10 => break,
+                (true, true) => 0.5 * (low + high),
+                (true, false) => price + step.clamp(0.3, 8.0) + attempt as f32,
+                _ => price + step.clamp(-8.0, -0.3),
+            };
+        }
+        kept.unwrap_or_default()
+    }
+
+    /// Quantises a frame at a price of bits.
+    fn quantize_at(&self, spectra: &mut [Vec<Spectrum>], price: f32) -> Vec<Vec<QuantizedGranule>> {
+        let mut frame: Vec<Vec<QuantizedGranule>> = Vec::new();
+        for granule in spectra {
+            let mut channels = Vec::new();
+            for (c, spectrum) in granule.iter_mut().enumerate() {
+                let layout = self.format.layout(spectrum.block_type);
+                let before = frame.last().map(|channels| &channels[c]);
+                let before = before.filter(|before| {
+                    before.info.block_type != BlockType::Short && spectrum.block_type != BlockType::Short
+                });
+                let before = before.map(|before| &before.scalefactors);
+                let mut price = price.max(spectrum.least_price);
+                let quantized = loop {
+                    let quantized =
+                        self.quantizer.quantize(&self.huffman, layout, spectrum, libm::exp2f(price), before);
+                    if quantized.info.part2_3_length <= MAX_GRANULE_BITS {
+                        break quantized;
+                    }
+                    price += 0.5;
+                    spectrum.least_price = price;
+                };
+                channels.push(quantized);
+            }
+            frame.push(channels);
+        }
+        frame
     }
 
     /// Bytes of the next frame and whether one of them is padding: whole bytes whose mean is the bitrate.
@@ -249,15 +338,4 @@ impl Encoder {
         }
         (bytes_by_rate / self.format.sample_rate + u32::from(padding), padding)
     }
-}
-
-/// Bits to bring the noise of each line down to what is allowed.
-fn perceptual_entropy(lines: &[f32; LINES], allowed: &Allowed, bands: &[usize; LONG_BANDS + 1]) -> f32 {
-    (0..LONG_BANDS)
-        .map(|band| {
-            let lines = &lines[bands[band]..bands[band + 1]];
-            let energy: f32 = lines.iter().map(|x| x * x).sum();
-            lines.len() as f32 * 0.5 * libm::log2f(1.0 + energy / allowed[band])
-        })
-        .sum()
 }

@@ -29,7 +29,9 @@ pub(crate) struct GranuleInfo {
     /// Lengths of the scalefactors: 4 bits in MPEG-1, 9 bits otherwise.
     pub(crate) scalefac_compress: u32,
     pub(crate) block_type: BlockType,
-    /// Huffman table of each region.
+    /// Quantiser steps of each window of a short block are finer by 2^(2 subblock_gain); 0 to 7.
+    pub(crate) subblock_gain: [u32; 3],
+    /// Huffman table of each region; window switching leaves the third one out.
     pub(crate) table_select: [u32; 3],
     /// Scalefactor bands of the first region, less one.
     pub(crate) region0_count: u32,
@@ -47,6 +49,11 @@ pub(crate) struct GranuleInfo {
 pub(crate) struct FrameInfo {
     /// Whether the frame is one byte longer.
     pub(crate) padding: bool,
+    /// Whether the channels are the middle and the side rather than left and right.
+    pub(crate) mid_side: bool,
+    /// Whether the second granule of a channel takes over the scalefactors of the first one, in four groups of bands;
+    /// MPEG-1 only.
+    pub(crate) scfsi: [[bool; 4]; 2],
     /// Bytes of earlier frames at which the main data begins.
     pub(crate) main_data_begin: u32,
     /// `[granule][channel]`.
@@ -76,8 +83,8 @@ impl FrameInfo {
         out.put(format.sampling_frequency, 2);
         out.put(u32::from(self.padding), 1);
         out.put(0, 1); // private_bit
-        out.put(if format.channels == 1 { 0b11 } else { 0b00 }, 2); // mode
-        out.put(0, 2); // mode_extension
+        out.put(if format.channels == 1 { 0b11 } else { 0b01 }, 2); // mode: joint stereo
+        out.put(if self.mid_side { 0b10 } else { 0b00 }, 2); // mode_extension: no intensity stereo
         out.put(0, 1); // copyright
         out.put(1, 1); // original
         out.put(0, 2); // emphasis
@@ -87,7 +94,9 @@ impl FrameInfo {
         if format.version == Version::Mpeg1 {
             out.put(self.main_data_begin, 9);
             out.put(0, if format.channels == 1 { 5 } else { 3 }); // private_bits
-            out.put(0, 4 * format.channels as u32); // scfsi
+            for group in self.scfsi[..format.channels].iter().flatten() {
+                out.put(u32::from(*group), 1);
+            }
         } else {
             out.put(self.main_data_begin, 8);
             out.put(0, format.channels as u32); // private_bits
@@ -106,12 +115,23 @@ impl GranuleInfo {
         out.put(self.big_values, 9);
         out.put(self.global_gain, 8);
         out.put(self.scalefac_compress, if version == Version::Mpeg1 { 4 } else { 9 });
-        out.put(0, 1); // window_switching_flag
-        for table in self.table_select {
-            out.put(table, 5);
+        out.put(u32::from(self.block_type != BlockType::Long), 1); // window_switching_flag
+        if self.block_type == BlockType::Long {
+            for table in self.table_select {
+                out.put(table, 5);
+            }
+            out.put(self.region0_count, 4);
+            out.put(self.region1_count, 3);
+        } else {
+            out.put(self.block_type as u32, 2);
+            out.put(0, 1); // mixed_block_flag
+            for table in &self.table_select[..2] {
+                out.put(*table, 5);
+            }
+            for gain in self.subblock_gain {
+                out.put(gain, 3);
+            }
         }
-        out.put(self.region0_count, 4);
-        out.put(self.region1_count, 3);
         if version == Version::Mpeg1 {
             out.put(u32::from(self.preflag), 1);
         }
@@ -131,9 +151,13 @@ mod tests {
         for sample_rate in crate::tables::SAMPLE_RATES {
             for channels in 1..=2 {
                 let format = Format::new(Config::new(sample_rate, channels, 64_000)).unwrap();
-                let mut counter = BitCounter::new();
-                FrameInfo::default().write(&format, &mut counter);
-                assert_eq!(counter.bits(), 8 * (4 + format.side_info_len() as u64));
+                for block_type in BlockType::ALL {
+                    let granule = GranuleInfo { block_type, ..GranuleInfo::default() };
+                    let mut counter = BitCounter::new();
+                    FrameInfo { granules: [[granule; 2]; 2], ..FrameInfo::default() }
+                        .write(&format, &mut counter);
+                    assert_eq!(counter.bits(), 8 * (4 + format.side_info_len() as u64));
+                }
             }
         }
     }
@@ -143,6 +167,6 @@ mod tests {
         let format = Format::new(Config::new(44100, 2, 128_000)).unwrap();
         let mut writer = BitWriter::new();
         FrameInfo { padding: true, ..FrameInfo::default() }.write_header(&format, &mut writer);
-        assert_eq!(writer.into_bytes(), [0xFF, 0xFB, 0x92, 0x04]);
+        assert_eq!(writer.into_bytes(), [0xFF, 0xFB, 0x92, 0x44]);
     }
 }

@@ -1,8 +1,9 @@
 //! Noiseless coding of the quantised lines (11172-3, 2.4.1.7 and C.1.5.4.4.5 to 7): the split into regions, the choice
 //! of tables, and the codes themselves.
 
-use crate::header::GranuleInfo;
-use crate::tables::{BIG_VALUE_TABLES, COUNT1_TABLES, LINES, LONG_BANDS};
+use crate::header::{BlockType, GranuleInfo};
+use crate::layout::{Layout, MAX_BANDS};
+use crate::tables::{BIG_VALUE_TABLES, COUNT1_TABLES, LINES};
 use oggflv_common::BitSink;
 
 /// Magnitudes of the quantised lines of a granule.
@@ -73,52 +74,90 @@ impl Huffman {
         }
     }
 
-    /// The cheapest coding of the lines, whose scalefactor bands begin at `bands`.
-    pub(crate) fn choose(&self, lines: &Quantized, bands: &[usize; LONG_BANDS + 1]) -> Coding {
+    /// The cheapest coding of the lines.
+    pub(crate) fn choose(&self, lines: &Quantized, layout: &Layout, block_type: BlockType) -> Coding {
         let (big_end, count1_end) = partition(lines);
         let mut coding = Coding { big_values: big_end as u32 / 2, ..Coding::default() };
-        let quadruples: u32 = lines[big_end..count1_end]
-            .chunks_exact(4)
-            .map(|q| self.quadruples[usize::from(q[0] << 3 | q[1] << 2 | q[2] << 1 | q[3])])
-            .sum();
+        let quadruples: u32 = lines[big_end..count1_end].chunks_exact(4).map(|q| self.quadruple(q)).sum();
         let (a, b) = (quadruples & 0xFFFF, quadruples >> FIELD);
         coding.count1table_select = u32::from(b < a);
         coding.bits = a.min(b);
-        self.choose_regions(lines, bands, big_end, &mut coding);
+        if big_end > 0 {
+            self.choose_regions(lines, layout, block_type, big_end, &mut coding);
+        }
         coding
+    }
+
+    /// Bits of four values of at most 1 with table A, and with table B above bit 16.
+    fn quadruple(&self, values: &[u16]) -> u32 {
+        self.quadruples[usize::from(values[0] << 3 | values[1] << 2 | values[2] << 1 | values[3])]
+    }
+
+    /// Packed bits of each pair, by [`pair_index`](Self::pair_index), with the tables that suit values up to `largest`.
+    pub(crate) fn pair_table(&self, largest: u16) -> &[u64; 256] {
+        &self.pairs[class(u32::from(largest))]
+    }
+
+    /// Place of a pair in a table.
+    #[inline(always)]
+    pub(crate) fn pair_index(pair: &[u16]) -> usize {
+        usize::from(pair[0].min(15) << 4 | pair[1].min(15))
+    }
+
+    /// Bits that a band costs by itself: `packed` is the sum of its pairs.
+    pub(crate) fn band_bits(&self, values: &[u16], largest: u32, packed: u64) -> u32 {
+        let pairs = cheapest(class(largest), largest, packed).0;
+        if largest > 1 {
+            return pairs;
+        }
+        // Perhaps in the count1 region.
+        let quadruples = values.chunks_exact(4);
+        let rest = quadruples.remainder();
+        let rest = if rest.is_empty() { 0 } else { self.quadruple(&[rest[0], rest[1], 0, 0]) };
+        let quadruples = rest + quadruples.map(|q| self.quadruple(q)).sum::<u32>();
+        pairs.min(quadruples & 0xFFFF).min(quadruples >> FIELD)
+    }
+
+    /// Packed bits of values, which the tables of a class can hold.
+    fn pair_bits(&self, values: &[u16], class: usize) -> u64 {
+        let table = &self.pairs[class];
+        values.chunks_exact(2).map(|pair| table[Self::pair_index(pair)]).sum()
     }
 
     /// Adds the three regions of `lines[..big_end]` to `coding`, split so that they cost least.
     fn choose_regions(
         &self,
         lines: &Quantized,
-        bands: &[usize; LONG_BANDS + 1],
+        layout: &Layout,
+        block_type: BlockType,
         big_end: usize,
         coding: &mut Coding,
     ) {
-        if big_end == 0 {
-            return;
-        }
-        let mut costs = [BandCost::default(); LONG_BANDS];
-        let count = bands[..LONG_BANDS].iter().take_while(|&&first| first < big_end).count();
+        let mut costs = [BandCost::default(); MAX_BANDS];
+        let count = (0..layout.bands).take_while(|&band| layout.first_line(band) < big_end).count();
         let costs = &mut costs[..count];
+        let band_lines = |band: usize| {
+            let range = layout.lines(band);
+            &lines[range.start..range.end.min(big_end)]
+        };
         for (band, cost) in costs.iter_mut().enumerate() {
-            let lines = &lines[bands[band]..bands[band + 1].min(big_end)];
-            cost.largest = u32::from(lines.iter().copied().max().unwrap_or(0));
+            cost.largest = u32::from(band_lines(band).iter().copied().max().unwrap_or(0));
             cost.class = class(cost.largest);
         }
         let classes = costs.iter().fold(0, |all, cost| all | 1u32 << cost.class);
         for (band, cost) in costs.iter_mut().enumerate() {
-            let lines = &lines[bands[band]..bands[band + 1].min(big_end)];
             for class in cost.class.max(1)..8 {
                 if classes >> class & 1 == 1 {
-                    let table = &self.pairs[class];
-                    cost.packed[class] = lines
-                        .chunks_exact(2)
-                        .map(|pair| table[usize::from(pair[0].min(15) << 4 | pair[1].min(15))])
-                        .sum();
+                    cost.packed[class] = self.pair_bits(band_lines(band), class);
                 }
             }
+        }
+        if block_type != BlockType::Long {
+            let (low, high) = costs.split_at(layout.first_region.min(count));
+            let regions = [region(low), region(high)];
+            coding.bits += regions[0].0 + regions[1].0;
+            coding.table_select = [regions[0].1, regions[1].1, 0];
+            return;
         }
         // The cheapest last two regions for each end of the first one, then the cheapest first one.
         let mut best = (u32::MAX, 1, 1, [0; 3]);
@@ -126,7 +165,7 @@ impl Huffman {
             let (bits0, table0) = region(&costs[..first]);
             for second in 1..=(count - first).clamp(1, 8) {
                 let end = (first + second).min(count);
-                if first + second > LONG_BANDS {
+                if first + second > layout.bands {
                     continue;
                 }
                 let (bits1, table1) = region(&costs[first..end]);
@@ -174,22 +213,20 @@ fn class(largest: u32) -> usize {
 /// Bits of a region of whole bands with its best table, and that table.
 fn region(bands: &[BandCost]) -> (u32, u32) {
     let class = bands.iter().map(|band| band.class).max().unwrap_or(0);
-    if class == 0 {
-        return (0, 0);
-    }
-    let packed: u64 = bands.iter().map(|band| band.packed[class]).sum();
+    let largest = bands.iter().map(|band| band.largest).max().unwrap_or(0);
+    cheapest(class, largest, bands.iter().map(|band| band.packed[class]).sum())
+}
+
+/// The least of packed bit counts, and the table it belongs to.
+fn cheapest(class: usize, largest: u32, packed: u64) -> (u32, u32) {
     let field = |i: usize| (packed >> (FIELD * i as u32)) as u32 & 0xFFFF;
     if class == ESCAPE {
-        let largest = bands.iter().map(|band| band.largest).max().unwrap_or(0);
         let escapes = field(2);
-        return [(16, 0), (24, 1)]
-            .into_iter()
-            .map(|(first, i)| {
-                let (table, linbits) = escape_table(first, largest);
-                (field(i) + escapes * linbits, table)
-            })
-            .min()
-            .unwrap_or_default();
+        let [low, high] = [(16, 0), (24, 1)].map(|(first, i)| {
+            let (table, linbits) = escape_table(first, largest);
+            (field(i) + escapes * linbits, table)
+        });
+        return low.min(high);
     }
     CANDIDATES[class].iter().enumerate().map(|(i, &table)| (field(i), table as u32)).min().unwrap_or_default()
 }
@@ -207,15 +244,17 @@ pub(crate) fn write(
     lines: &Quantized,
     negative: impl Fn(usize) -> bool,
     info: &GranuleInfo,
-    bands: &[usize; LONG_BANDS + 1],
+    layout: &Layout,
     out: &mut impl BitSink,
 ) {
     let big_end = info.big_values as usize * 2;
-    let ends = [
-        bands[info.region0_count as usize + 1].min(big_end),
-        bands[(info.region0_count + info.region1_count) as usize + 2].min(big_end),
-        big_end,
-    ];
+    let bands = if info.block_type == BlockType::Long {
+        let first = info.region0_count as usize + 1;
+        [first, first + info.region1_count as usize + 1]
+    } else {
+        [layout.first_region, layout.bands]
+    };
+    let ends = [layout.first_line(bands[0]).min(big_end), layout.first_line(bands[1]).min(big_end), big_end];
     let mut first = 0;
     for (end, table) in ends.into_iter().zip(info.table_select) {
         if let Some((codes, linbits)) = BIG_VALUE_TABLES[table as usize] {
@@ -253,7 +292,6 @@ pub(crate) fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tables::LONG_BAND_LIMITS;
     use oggflv_common::BitCounter;
 
     /// Lines that fall from `peak` with frequency, with some noise; the last `zeros` are zero.
@@ -269,24 +307,30 @@ mod tests {
     #[test]
     fn measured_and_written_bits_agree() {
         let huffman = Huffman::new();
-        let bands = &LONG_BAND_LIMITS[0];
-        for peak in [0, 1, 2, 3, 5, 7, 12, 15, 16, 30, 100, 1000, 8206] {
-            for zeros in [0, 1, 7, 300, 570, 573, 576] {
-                let lines = lines(peak, zeros, peak + zeros as u32);
-                let coding = huffman.choose(&lines, bands);
-                let info = GranuleInfo {
-                    big_values: coding.big_values,
-                    table_select: coding.table_select,
-                    region0_count: coding.region0_count,
-                    region1_count: coding.region1_count,
-                    count1table_select: coding.count1table_select,
-                    ..GranuleInfo::default()
-                };
-                let mut counter = BitCounter::new();
-                write(&lines, |i| i % 3 == 0, &info, bands, &mut counter);
-                assert_eq!(counter.bits(), u64::from(coding.bits), "peak {peak}, {zeros} zeros");
-                assert!(coding.big_values <= 288 && coding.region0_count < 16 && coding.region1_count < 8);
-                assert!(coding.region0_count + coding.region1_count + 2 <= 22 || coding.big_values == 0);
+        for (block_type, layout) in BlockType::ALL
+            .map(|t| (t, if t == BlockType::Short { Layout::short(0) } else { Layout::long(0) }))
+        {
+            for peak in [0, 1, 2, 3, 5, 7, 12, 15, 16, 30, 100, 1000, 8206] {
+                for zeros in [0, 1, 7, 300, 570, 573, 576] {
+                    let lines = lines(peak, zeros, peak + zeros as u32);
+                    let coding = huffman.choose(&lines, &layout, block_type);
+                    let info = GranuleInfo {
+                        block_type,
+                        big_values: coding.big_values,
+                        table_select: coding.table_select,
+                        region0_count: coding.region0_count,
+                        region1_count: coding.region1_count,
+                        count1table_select: coding.count1table_select,
+                        ..GranuleInfo::default()
+                    };
+                    let mut counter = BitCounter::new();
+                    write(&lines, |i| i % 3 == 0, &info, &layout, &mut counter);
+                    assert_eq!(counter.bits(), u64::from(coding.bits), "peak {peak}, {zeros} zeros");
+                    assert!(
+                        coding.big_values <= 288 && coding.region0_count < 16 && coding.region1_count < 8
+                    );
+                    assert!(coding.region0_count + coding.region1_count + 2 <= 22 || coding.big_values == 0);
+                }
             }
         }
     }
@@ -294,9 +338,9 @@ mod tests {
     #[test]
     fn no_split_into_regions_is_cheaper() {
         let huffman = Huffman::new();
-        let bands = &LONG_BAND_LIMITS[0];
         let lines = lines(28, 100, 5);
-        let coding = huffman.choose(&lines, bands);
+        let layout = Layout::long(0);
+        let coding = huffman.choose(&lines, &layout, BlockType::Long);
         for region0_count in 0..16 {
             for region1_count in 0..8.min(21 - region0_count) {
                 for tables in [[24, 13, 15], [24, 24, 13], [19, 24, 24]] {
@@ -309,12 +353,12 @@ mod tests {
                         ..GranuleInfo::default()
                     };
                     // Only tables that can hold the region.
-                    let end0 = bands[region0_count as usize + 1];
-                    let end1 = bands[(region0_count + region1_count) as usize + 2];
+                    let end0 = layout.first_line(region0_count as usize + 1);
+                    let end1 = layout.first_line((region0_count + region1_count) as usize + 2);
                     let holds = |lines: &[u16], table: u32| table >= 16 || lines.iter().all(|&v| v <= 15);
                     if holds(&lines[end0..end1], tables[1]) && holds(&lines[end1..], tables[2]) {
                         let mut counter = BitCounter::new();
-                        write(&lines, |_| false, &info, bands, &mut counter);
+                        write(&lines, |_| false, &info, &layout, &mut counter);
                         assert!(counter.bits() >= u64::from(coding.bits));
                     }
                 }

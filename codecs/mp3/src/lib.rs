@@ -7,23 +7,26 @@
 //! Data flow of a frame, one module a stage:
 //!
 //! ```text
-//! samples ─ subband ─ mdct ─┬─ quantize (huffman, scalefactor) ─ bitstream ─ frames
-//!        └─ psycho ─────────┘      └─ reservoir
+//! samples ─ subband ─ mdct ─┬─ stereo ─ quantize (huffman, scalefactor) ─ bitstream ─ frames
+//!        └─ attack, psycho ─┘                └─ reservoir
 //! ```
 
 #![forbid(unsafe_code)]
 
+mod attack;
 mod bitstream;
 mod config;
 mod encoder;
 mod error;
 mod header;
 mod huffman;
+mod layout;
 mod mdct;
 mod psycho;
 mod quantize;
 mod reservoir;
 mod scalefactor;
+mod stereo;
 mod subband;
 mod tables;
 

@@ -1,12 +1,14 @@
 //! The MDCT of each subband and the alias reduction between subbands (11172-3, C.1.5.3.3).
 
 use crate::header::BlockType;
+use crate::layout::Layout;
 use crate::subband::Subbands;
 use crate::tables::{ALIAS, LINES, SLOTS, SUBBANDS};
 use std::f64::consts::PI;
 
-/// Scale that makes the standard's inverse transform reproduce the input.
+/// Scales that make the standard's inverse transforms reproduce the input.
 const LONG_SCALE: f64 = 1.0 / 9.0;
+const SHORT_SCALE: f64 = 1.0 / 3.0;
 
 /// Windows, matrices and butterflies.
 pub(crate) struct Mdct {
@@ -14,12 +16,18 @@ pub(crate) struct Mdct {
     windows: [[f32; 36]; 4],
     /// The DCT-IV of 18 that an MDCT of 36 folds to, `[line][n]`, scaled.
     long: [[f32; SLOTS]; SLOTS],
+    /// The DCT-IV of 6, likewise, and the window of short blocks.
+    short: [[f32; 6]; 6],
+    short_window: [f32; 12],
+    /// Places of the lines of a short block.
+    short_order: [usize; LINES],
     /// `cs` and `ca` of the alias reduction.
     butterflies: [(f32, f32); 8],
 }
 
 impl Mdct {
-    pub(crate) fn new() -> Self {
+    /// Transforms for the sampling rate in row `row` of the tables.
+    pub(crate) fn new(row: usize) -> Self {
         let sine = |length: usize, k: usize| libm::sin(PI / length as f64 * (k as f64 + 0.5));
         let start = |k: usize| match k {
             0..18 => sine(36, k),
@@ -39,6 +47,13 @@ impl Mdct {
                     (LONG_SCALE * libm::cos(PI / 72.0 * ((2 * n + 1) * (2 * i + 1)) as f64)) as f32
                 })
             }),
+            short: std::array::from_fn(|i| {
+                std::array::from_fn(|n| {
+                    (SHORT_SCALE * libm::cos(PI / 24.0 * ((2 * n + 1) * (2 * i + 1)) as f64)) as f32
+                })
+            }),
+            short_window: std::array::from_fn(|k| sine(12, k) as f32),
+            short_order: Layout::short_order(row),
             butterflies: ALIAS.map(|c| {
                 let length = libm::sqrt(1.0 + c * c);
                 ((1.0 / length) as f32, (c / length) as f32)
@@ -46,7 +61,8 @@ impl Mdct {
         }
     }
 
-    /// The lines of a granule from the subband samples of the granule before it and of its own.
+    /// The lines of a granule from the subband samples of the granule before it and of its own, in the order in which
+    /// they are coded.
     pub(crate) fn transform(
         &self,
         previous: &Subbands,
@@ -54,6 +70,9 @@ impl Mdct {
         block_type: BlockType,
         out: &mut [f32; LINES],
     ) {
+        if block_type == BlockType::Short {
+            return self.transform_short(previous, current, out);
+        }
         let window = &self.windows[block_type as usize];
         let sample = |k: usize, sb: usize| {
             window[k] * if k < SLOTS { previous[k][sb] } else { current[k - SLOTS][sb] }
@@ -78,6 +97,34 @@ impl Mdct {
             }
         }
         self.reduce_aliases(out);
+    }
+
+    fn transform_short(&self, previous: &Subbands, current: &Subbands, out: &mut [f32; LINES]) {
+        for w in 0..3 {
+            let sample = |k: usize, sb: usize| {
+                let slot = 6 + 6 * w + k;
+                self.short_window[k]
+                    * if slot < SLOTS { previous[slot][sb] } else { current[slot - SLOTS][sb] }
+            };
+            let mut folded = [[0f32; SUBBANDS]; 6];
+            for n in 0..3 {
+                for sb in 0..SUBBANDS {
+                    folded[n][sb] = -sample(8 - n, sb) - sample(9 + n, sb);
+                    folded[3 + n][sb] = sample(n, sb) - sample(5 - n, sb);
+                }
+            }
+            for (i, row) in self.short.iter().enumerate() {
+                let mut line = [0f32; SUBBANDS];
+                for n in 0..6 {
+                    for sb in 0..SUBBANDS {
+                        line[sb] += row[n] * folded[n][sb];
+                    }
+                }
+                for sb in 0..SUBBANDS {
+                    out[self.short_order[sb * SLOTS + w * 6 + i]] = line[sb];
+                }
+            }
+        }
     }
 
     /// The butterflies between neighbouring subbands of a long block.
@@ -127,7 +174,7 @@ mod tests {
     fn fast_and_analytical_forms_agree() {
         let (previous, current) = (subbands(1), subbands(99));
         for block_type in [BlockType::Long, BlockType::Start, BlockType::Stop] {
-            let mdct = Mdct { butterflies: [(1.0, 0.0); 8], ..Mdct::new() };
+            let mdct = Mdct { butterflies: [(1.0, 0.0); 8], ..Mdct::new(0) };
             let mut lines = [0.0; LINES];
             mdct.transform(&previous, &current, block_type, &mut lines);
             for sb in 0..SUBBANDS {
@@ -143,6 +190,27 @@ mod tests {
                     assert!(error.abs() < 1e-5, "{block_type:?} subband {sb} line {i}: off by {error}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn fast_and_analytical_short_forms_agree() {
+        let (previous, current) = (subbands(5), subbands(700));
+        let mdct = Mdct::new(0);
+        let mut lines = [0.0; LINES];
+        mdct.transform(&previous, &current, BlockType::Short, &mut lines);
+        for from in 0..LINES {
+            let (sb, w, i) = (from / 18, from % 18 / 6, from % 6);
+            let expected: f64 = (0..12)
+                .map(|k| {
+                    let slot = 6 + 6 * w + k;
+                    let x = if slot < 18 { previous[slot][sb] } else { current[slot - 18][sb] };
+                    let phase = PI / 24.0 * ((2 * k + 1 + 6) * (2 * i + 1)) as f64;
+                    (PI / 12.0 * (k as f64 + 0.5)).sin() * f64::from(x) * phase.cos() / 3.0
+                })
+                .sum();
+            let error = f64::from(lines[Layout::short_order(0)[from]]) - expected;
+            assert!(error.abs() < 1e-5, "subband {sb} window {w} line {i}: off by {error}");
         }
     }
 
@@ -201,7 +269,7 @@ mod tests {
     fn the_standards_synthesis_reconstructs_the_input() {
         let granules = 8;
         let pcm = [vec![0.0; 480], noise(granules * LINES)].concat();
-        let (polyphase, mdct) = (Polyphase::new(), Mdct::new());
+        let (polyphase, mdct) = (Polyphase::new(), Mdct::new(0));
         let mut synthesis = Synthesis { overlap: vec![[0.0; 18]; 32], v: vec![0.0; 1024] };
         let mut previous = [[0.0; SUBBANDS]; SLOTS];
         let mut out = Vec::new();

@@ -5,42 +5,47 @@
 //! below that, and anything below the threshold in quiet is.
 
 use crate::config::Format;
-use crate::tables::LONG_BANDS;
+use crate::layout::MAX_BANDS;
+use crate::tables::{LONG_BAND_LIMITS, LONG_BANDS, SHORT_BAND_LIMITS, SHORT_BANDS, WINDOWS};
 use std::f64::consts::PI;
 
-/// Samples of a spectrum.
-pub(crate) const WINDOW_LEN: usize = 1024;
-const BINS: usize = WINDOW_LEN / 2 + 1;
+/// Samples of the spectrum for a long block.
+pub(crate) const LONG_WINDOW: usize = 1024;
+/// Samples of that for one window of a short block.
+pub(crate) const SHORT_WINDOW: usize = 256;
 /// Width of a partition in Bark, where the spectrum resolves as much.
 const PARTITION_WIDTH: f64 = 1.0 / 3.0;
 /// Sound pressure level of a sine at full scale.
 const FULL_SCALE_DB: f64 = 96.0;
-/// A sine at full scale has an energy of about 1 in the lines of a granule; one line of a spectrum with this window
-/// holds its own energy times this.
-const LINES_PER_SPECTRUM: f64 = 2.0 / (WINDOW_LEN as f64 * WINDOW_LEN as f64 * 3.0 / 16.0);
 /// How far the threshold may rise above that of the granule before, which bounds noise before an attack.
 const RISE: f32 = 8.0;
 
 /// Energies that the scalefactor bands of a granule may hold as noise, in units of squared lines.
-pub(crate) type Allowed = [f32; LONG_BANDS];
+pub(crate) type Masking = [f32; MAX_BANDS];
+
+/// The model: one set of tables for long and one for short blocks.
+pub(crate) struct Model {
+    long: Resolution,
+    short: Resolution,
+    quiet_long: [f32; MAX_BANDS],
+    quiet_short: [f32; MAX_BANDS],
+}
+
+/// The model's tables for one length of spectrum.
+struct Resolution {
+    window: Vec<f32>,
+    fft: Fft,
+    partitions: Vec<Partition>,
+    /// `[masker][maskee]`: noise allowed in one partition for energy in another, in squared lines.
+    spreading: Vec<Vec<f32>>,
+    /// For each scalefactor band the partitions it overlaps and the share of each that it holds.
+    shares: Vec<Vec<(usize, f32)>>,
+}
 
 /// A run of bins of the spectrum.
 struct Partition {
     first_bin: usize,
     end_bin: usize,
-    /// Energy that cannot be heard in quiet, in squared lines.
-    quiet: f32,
-}
-
-/// The model's tables.
-pub(crate) struct Model {
-    window: [f32; WINDOW_LEN],
-    fft: Fft,
-    partitions: Vec<Partition>,
-    /// `[maskee][masker]`: noise allowed in one partition for energy in another, both in squared lines.
-    spreading: Vec<Vec<f32>>,
-    /// For each scalefactor band the partitions it overlaps and the share of each that it holds.
-    shares: Vec<Vec<(usize, f32)>>,
 }
 
 /// What the model remembers of one channel.
@@ -51,7 +56,7 @@ pub(crate) struct History {
 }
 
 /// Critical-band rate in Bark (Zwicker and Terhardt).
-fn bark(frequency: f64) -> f64 {
+pub(crate) fn bark(frequency: f64) -> f64 {
     13.0 * libm::atan(0.00076 * frequency) + 3.5 * libm::atan((frequency / 7500.0) * (frequency / 7500.0))
 }
 
@@ -62,48 +67,96 @@ fn threshold_in_quiet(frequency: f64) -> f64 {
         + 1e-3 * libm::pow(kilohertz, 4.0)
 }
 
+/// Energy of the faintest sine that can be heard in quiet, in squared lines: 1 is full scale.
+pub(crate) fn energy_in_quiet(frequency: f64) -> f64 {
+    from_decibels(threshold_in_quiet(frequency) - FULL_SCALE_DB)
+}
+
 fn from_decibels(level: f64) -> f64 {
     libm::pow(10.0, level / 10.0)
 }
 
 impl Model {
     pub(crate) fn new(format: &Format) -> Self {
-        let frequency = |bin: f64| bin * f64::from(format.sample_rate) / WINDOW_LEN as f64;
+        Self {
+            long: Resolution::new(format, LONG_WINDOW, &LONG_BAND_LIMITS[format.row]),
+            short: Resolution::new(format, SHORT_WINDOW, &SHORT_BAND_LIMITS[format.row]),
+            quiet_long: format.long.quiet,
+            quiet_short: format.short.quiet,
+        }
+    }
+
+    /// The noise allowed in the bands of a long block, from the 1024 samples about its middle. `pcm`, `history` and
+    /// `out` have one entry per channel, one or two.
+    pub(crate) fn analyse_long(&self, pcm: &[&[f32]], history: &mut [History], out: &mut [Masking]) {
+        let energies = self.long.energies(pcm);
+        for (channel, history) in history.iter_mut().enumerate() {
+            let mut thresholds = self.long.thresholds(&energies[channel]);
+            history.thresholds.resize(thresholds.len(), 0.0);
+            for (threshold, before) in thresholds.iter_mut().zip(&mut history.thresholds) {
+                let limited = threshold.min(RISE * *before);
+                *before = *threshold;
+                *threshold = limited;
+            }
+            let allowed = self.long.by_bands(&thresholds);
+            for band in 0..LONG_BANDS {
+                out[channel][band] = allowed[band].max(self.quiet_long[band]);
+            }
+        }
+    }
+
+    /// The noise allowed in the bands of one window of a short block, from the 256 samples about its middle.
+    pub(crate) fn analyse_short(&self, pcm: &[&[f32]], window: usize, out: &mut [Masking]) {
+        let energies = self.short.energies(pcm);
+        for (energies, out) in energies.iter().zip(out) {
+            let allowed = self.short.by_bands(&self.short.thresholds(energies));
+            for band in 0..SHORT_BANDS {
+                let band_of_window = band * WINDOWS + window;
+                out[band_of_window] = allowed[band].max(self.quiet_short[band_of_window]);
+            }
+        }
+    }
+}
+
+impl Resolution {
+    /// Tables for spectra of `length` samples and for the bands that begin at `limits`, in lines.
+    fn new(format: &Format, length: usize, limits: &[usize]) -> Self {
+        let bins = length / 2 + 1;
+        // A sine at full scale has an energy of about 1 in the lines; the spectrum has this many times as much.
+        let scale = (length * length) as f64 * 3.0 / 32.0;
+        let frequency = |bin: f64| bin * f64::from(format.sample_rate) / length as f64;
         let mut partitions = Vec::new();
         let mut first_bin = 0;
-        while first_bin < BINS {
+        while first_bin < bins {
             let from = bark(frequency(first_bin as f64 - 0.5).max(0.0));
-            let end_bin = (first_bin + 1..BINS)
+            let end_bin = (first_bin + 1..bins)
                 .find(|&bin| bark(frequency(bin as f64 + 0.5)) - from > PARTITION_WIDTH)
-                .unwrap_or(BINS);
-            let quiet = (first_bin..end_bin)
-                .map(|bin| from_decibels(threshold_in_quiet(frequency(bin as f64)) - FULL_SCALE_DB))
-                .fold(f64::INFINITY, f64::min);
-            partitions.push(Partition { first_bin, end_bin, quiet: quiet.min(1.0) as f32 });
+                .unwrap_or(bins);
+            partitions.push(Partition { first_bin, end_bin });
             first_bin = end_bin;
         }
         let centres: Vec<f64> =
             partitions.iter().map(|p| bark(frequency((p.first_bin + p.end_bin - 1) as f64 / 2.0))).collect();
-        let spreading = centres
-            .iter()
-            .map(|&maskee| {
-                let slopes: Vec<f64> = centres
-                    .iter()
-                    .map(|&masker| maskee - masker)
-                    .map(|up| from_decibels(if up >= 0.0 { -10.0 * up } else { 27.0 * up }))
-                    .collect();
-                let offset = from_decibels(-(6.0 + 0.25 * maskee));
-                let sum: f64 = slopes.iter().sum();
-                slopes.iter().map(|slope| (LINES_PER_SPECTRUM * offset * slope / sum) as f32).collect()
-            })
-            .collect();
+        let mut spreading = vec![vec![0.0; centres.len()]; centres.len()];
+        for (i, &maskee) in centres.iter().enumerate() {
+            let slopes: Vec<f64> = centres
+                .iter()
+                .map(|&masker| maskee - masker)
+                .map(|up| from_decibels(if up >= 0.0 { -10.0 * up } else { 27.0 * up }))
+                .collect();
+            let offset = from_decibels(-(6.0 + 0.25 * maskee));
+            let sum: f64 = slopes.iter().sum();
+            for (row, slope) in spreading.iter_mut().zip(slopes) {
+                row[i] = (offset * slope / sum / scale) as f32;
+            }
+        }
         // Edges in units of the highest frequency.
-        let edge = |bin: usize| (bin as f64 - 0.5).max(0.0) / (BINS as f64 - 0.5);
-        let shares = format
-            .long_bands
+        let edge = |bin: usize| (bin as f64 - 0.5).max(0.0) / (bins as f64 - 0.5);
+        let end = limits[limits.len() - 1] as f64;
+        let shares = limits
             .windows(2)
             .map(|limits| {
-                let [low, high] = [limits[0], limits[1]].map(|line| line as f64 / 576.0);
+                let [low, high] = [limits[0], limits[1]].map(|line| line as f64 / end);
                 partitions
                     .iter()
                     .enumerate()
@@ -116,96 +169,116 @@ impl Model {
             })
             .collect();
         Self {
-            window: std::array::from_fn(|i| {
-                (0.5 - 0.5 * libm::cos(2.0 * PI * i as f64 / WINDOW_LEN as f64)) as f32
-            }),
-            fft: Fft::new(),
+            window: (0..length)
+                .map(|i| (0.5 - 0.5 * libm::cos(2.0 * PI * i as f64 / length as f64)) as f32)
+                .collect(),
+            fft: Fft::new(length),
             partitions,
             spreading,
             shares,
         }
     }
 
-    /// The noise allowed in the scalefactor bands of each channel, from the 1024 samples about the middle of the
-    /// granule. `pcm` and `history` have one entry per channel, one or two.
-    pub(crate) fn analyse(&self, pcm: &[&[f32]], history: &mut [History]) -> [Allowed; 2] {
+    /// Energies of the partitions of one or two channels.
+    fn energies(&self, pcm: &[&[f32]]) -> [Vec<f32>; 2] {
         // One complex transform serves both channels.
-        let mut z: Box<[(f32, f32); WINDOW_LEN]> = Box::new([(0.0, 0.0); WINDOW_LEN]);
-        for i in 0..WINDOW_LEN {
-            z[i] = (pcm[0][i] * self.window[i], pcm.get(1).map_or(0.0, |right| right[i] * self.window[i]));
+        let length = self.window.len();
+        let mut re = vec![0.0; length];
+        let mut im = vec![0.0; length];
+        for (channel, z) in pcm.iter().zip([&mut re, &mut im]) {
+            for ((z, x), weight) in z.iter_mut().zip(*channel).zip(&self.window) {
+                *z = x * weight;
+            }
         }
-        self.fft.transform(&mut z);
-        let mut powers = [[0f32; BINS]; 2];
-        for k in 0..BINS {
-            let ((a, b), (c, d)) = (z[k], z[(WINDOW_LEN - k) % WINDOW_LEN]);
+        self.fft.transform(&mut re, &mut im);
+        let power = |k: usize| {
+            let l = (length - k) % length;
             let square = |x: f32, y: f32| 0.25 * (x * x + y * y);
-            powers[0][k] = square(a + c, b - d);
-            powers[1][k] = square(b + d, c - a);
-        }
-        let mut allowed = [[0.0; LONG_BANDS]; 2];
-        for (channel, history) in history.iter_mut().enumerate() {
-            allowed[channel] = self.allowed_noise(&powers[channel], history);
-        }
-        allowed
+            [square(re[k] + re[l], im[k] - im[l]), square(im[k] + im[l], re[l] - re[k])]
+        };
+        let powers: Vec<[f32; 2]> = (0..=length / 2).map(power).collect();
+        [0, 1].map(|channel| {
+            self.partitions
+                .iter()
+                .map(|p| powers[p.first_bin..p.end_bin].iter().map(|power| power[channel]).sum())
+                .collect()
+        })
     }
 
-    fn allowed_noise(&self, power: &[f32; BINS], history: &mut History) -> Allowed {
-        let energies: Vec<f32> =
-            self.partitions.iter().map(|p| power[p.first_bin..p.end_bin].iter().sum()).collect();
-        let thresholds: Vec<f32> = self
-            .spreading
+    /// Thresholds of the partitions.
+    fn thresholds(&self, energies: &[f32]) -> Vec<f32> {
+        let mut thresholds = vec![0.0; energies.len()];
+        for (row, energy) in self.spreading.iter().zip(energies) {
+            for (threshold, weight) in thresholds.iter_mut().zip(row) {
+                *threshold += weight * energy;
+            }
+        }
+        thresholds
+    }
+
+    /// What scalefactor bands may hold by the thresholds of the partitions.
+    fn by_bands(&self, thresholds: &[f32]) -> Vec<f32> {
+        self.shares
             .iter()
-            .map(|row| row.iter().zip(&energies).map(|(weight, energy)| weight * energy).sum())
-            .collect();
-        history.thresholds.resize(thresholds.len(), 0.0);
-        let limited: Vec<f32> = thresholds
-            .iter()
-            .zip(&history.thresholds)
-            .zip(&self.partitions)
-            .map(|((&threshold, &before), partition)| threshold.min(RISE * before).max(partition.quiet))
-            .collect();
-        history.thresholds = thresholds;
-        std::array::from_fn(|band| self.shares[band].iter().map(|&(i, share)| share * limited[i]).sum())
+            .map(|shares| shares.iter().map(|&(i, share)| share * thresholds[i]).sum())
+            .collect()
     }
 }
 
-/// A complex Fourier transform of 1024 samples.
+/// A complex Fourier transform, in place; decimation in time, radix 2.
 struct Fft {
-    /// `exp(-2 pi i k / 1024)`.
-    twiddles: Vec<(f32, f32)>,
+    /// For each stage behind the second, `exp(-2 pi i k / n)` of its length n: real and imaginary parts.
+    twiddles: Vec<(Vec<f32>, Vec<f32>)>,
+    /// Pairs of places that bit reversal swaps.
+    swaps: Vec<(usize, usize)>,
 }
 
 impl Fft {
-    fn new() -> Self {
-        let angle = |k: usize| 2.0 * PI * k as f64 / WINDOW_LEN as f64;
+    /// A transform of `length` samples, a power of two from 8 on.
+    fn new(length: usize) -> Self {
+        let stage = |n: usize| {
+            let angle = |k: usize| 2.0 * PI * k as f64 / n as f64;
+            let re = (0..n / 2).map(|k| libm::cos(angle(k)) as f32).collect();
+            let im = (0..n / 2).map(|k| -libm::sin(angle(k)) as f32).collect();
+            (re, im)
+        };
+        let bits = length.trailing_zeros();
         Self {
-            twiddles: (0..WINDOW_LEN / 2)
-                .map(|k| (libm::cos(angle(k)) as f32, -libm::sin(angle(k)) as f32))
+            twiddles: (3..=bits).map(|bits| stage(1 << bits)).collect(),
+            swaps: (0..length)
+                .map(|i| (i, i.reverse_bits() >> (usize::BITS - bits)))
+                .filter(|&(i, j)| i < j)
                 .collect(),
         }
     }
 
-    /// In place; decimation in time, radix 2.
-    fn transform(&self, z: &mut [(f32, f32); WINDOW_LEN]) {
-        let bits = WINDOW_LEN.trailing_zeros();
-        for i in 0..WINDOW_LEN {
-            let j = i.reverse_bits() >> (usize::BITS - bits);
-            if i < j {
-                z.swap(i, j);
-            }
+    fn transform(&self, re: &mut [f32], im: &mut [f32]) {
+        for &(i, j) in &self.swaps {
+            re.swap(i, j);
+            im.swap(i, j);
         }
-        let mut half = 1;
-        while half < WINDOW_LEN {
-            for block in z.chunks_exact_mut(2 * half) {
-                let (low, high) = block.split_at_mut(half);
-                for (k, (a, b)) in low.iter_mut().zip(high).enumerate() {
-                    let (c, s) = self.twiddles[k * (WINDOW_LEN / 2 / half)];
-                    let product = (b.0 * c - b.1 * s, b.0 * s + b.1 * c);
-                    *b = (a.0 - product.0, a.1 - product.1);
-                    *a = (a.0 + product.0, a.1 + product.1);
+        // The first two stages together need no multiplications.
+        for (re, im) in re.chunks_exact_mut(4).zip(im.chunks_exact_mut(4)) {
+            let sums = [re[0] + re[1], im[0] + im[1], re[2] + re[3], im[2] + im[3]];
+            let differences = [re[0] - re[1], im[0] - im[1], re[2] - re[3], im[2] - im[3]];
+            (re[0], im[0]) = (sums[0] + sums[2], sums[1] + sums[3]);
+            (re[2], im[2]) = (sums[0] - sums[2], sums[1] - sums[3]);
+            (re[1], im[1]) = (differences[0] + differences[3], differences[1] - differences[2]);
+            (re[3], im[3]) = (differences[0] - differences[3], differences[1] + differences[2]);
+        }
+        for (cos, sin) in &self.twiddles {
+            let half = cos.len();
+            for (re, im) in re.chunks_exact_mut(2 * half).zip(im.chunks_exact_mut(2 * half)) {
+                let (re_a, re_b) = re.split_at_mut(half);
+                let (im_a, im_b) = im.split_at_mut(half);
+                let a = re_a.iter_mut().zip(im_a);
+                let b = re_b.iter_mut().zip(im_b);
+                for ((a, b), (c, s)) in a.zip(b).zip(cos.iter().zip(sin)) {
+                    let product = (*b.0 * c - *b.1 * s, *b.0 * s + *b.1 * c);
+                    (*b.0, *b.1) = (*a.0 - product.0, *a.1 - product.1);
+                    (*a.0, *a.1) = (*a.0 + product.0, *a.1 + product.1);
                 }
             }
-            half *= 2;
         }
     }
 }
@@ -220,41 +293,45 @@ mod tests {
     }
 
     fn sine(frequency: f64, amplitude: f64, sample_rate: u32) -> Vec<f32> {
-        (0..WINDOW_LEN)
+        (0..LONG_WINDOW)
             .map(|i| (amplitude * (2.0 * PI * frequency * i as f64 / f64::from(sample_rate)).sin()) as f32)
             .collect()
     }
 
     #[test]
     fn fast_and_analytical_fourier_transforms_agree() {
-        let mut z = [(0.0, 0.0); WINDOW_LEN];
-        for (i, z) in z.iter_mut().enumerate() {
-            *z = ((i * i % 97) as f32 / 97.0, (i * 31 % 89) as f32 / 89.0);
-        }
-        let input = z;
-        Fft::new().transform(&mut z);
-        for k in [0, 1, 17, 511, 512, 513, 1023] {
-            let (mut re, mut im) = (0.0, 0.0);
-            for (i, &(a, b)) in input.iter().enumerate() {
-                let (a, b) = (f64::from(a), f64::from(b));
-                let (s, c) = (-2.0 * PI * (i * k % WINDOW_LEN) as f64 / WINDOW_LEN as f64).sin_cos();
-                re += a * c - b * s;
-                im += a * s + b * c;
+        for length in [SHORT_WINDOW, LONG_WINDOW] {
+            let input: Vec<(f32, f32)> =
+                (0..length).map(|i| ((i * i % 97) as f32 / 97.0, (i * 31 % 89) as f32 / 89.0)).collect();
+            let (mut re, mut im): (Vec<f32>, Vec<f32>) = input.iter().copied().unzip();
+            Fft::new(length).transform(&mut re, &mut im);
+            for k in [0, 1, 17, length / 2 - 1, length / 2, length / 2 + 1, length - 1] {
+                let (mut expected_re, mut expected_im) = (0.0, 0.0);
+                for (i, &(a, b)) in input.iter().enumerate() {
+                    let (a, b) = (f64::from(a), f64::from(b));
+                    let (s, c) = (-2.0 * PI * (i * k % length) as f64 / length as f64).sin_cos();
+                    expected_re += a * c - b * s;
+                    expected_im += a * s + b * c;
+                }
+                let errors = (expected_re - f64::from(re[k]), expected_im - f64::from(im[k]));
+                assert!(errors.0.abs() < 1e-3 && errors.1.abs() < 1e-3, "bin {k} of {length}");
             }
-            assert!(
-                (re - f64::from(z[k].0)).abs() < 1e-3 && (im - f64::from(z[k].1)).abs() < 1e-3,
-                "bin {k}"
-            );
         }
+    }
+
+    fn allowed(model: &Model, pcm: &[&[f32]], history: &mut [History]) -> [Masking; 2] {
+        let mut out = [[0.0; MAX_BANDS]; 2];
+        model.analyse_long(pcm, history, &mut out);
+        out
     }
 
     #[test]
     fn both_channels_of_one_transform_are_those_of_two() {
         let model = model(44100);
         let (left, right) = (sine(1000.0, 0.5, 44100), sine(5000.0, 0.1, 44100));
-        let both = model.analyse(&[&left, &right], &mut [History::default(), History::default()]);
+        let both = allowed(&model, &[&left, &right], &mut [History::default(), History::default()]);
         for (channel, pcm) in [&left, &right].into_iter().enumerate() {
-            let single = model.analyse(&[pcm], &mut [History::default()])[0];
+            let single = allowed(&model, &[pcm], &mut [History::default()])[0];
             for band in 0..LONG_BANDS {
                 let ratio = both[channel][band] / single[band];
                 assert!((0.999..1.001).contains(&ratio), "channel {channel} band {band}: {ratio}");
@@ -267,14 +344,31 @@ mod tests {
         let model = model(44100);
         let tone = sine(2000.0, 0.5, 44100);
         let mut history = [History::default()];
-        model.analyse(&[&tone], &mut history);
-        let allowed = model.analyse(&[&tone], &mut history)[0];
-        let quiet = model.analyse(&[&[0.0; WINDOW_LEN]], &mut [History::default()])[0];
+        allowed(&model, &[&tone], &mut history);
+        let loud = allowed(&model, &[&tone], &mut history)[0];
+        let quiet = allowed(&model, &[&[0.0; LONG_WINDOW]], &mut [History::default()])[0];
         // Line 52.2 is in band 10.
-        let gain = |band: usize| allowed[band] / quiet[band];
+        let gain = |band: usize| loud[band] / quiet[band];
         assert!(gain(10) > 1e4);
         assert!(gain(10) > gain(12) && gain(12) > gain(8) && gain(8) >= 1.0);
         // The tone's own energy is 0.25; noise is allowed between 5 and 20 dB below it.
-        assert!(allowed[10] < 0.25 / 3.0 && allowed[10] > 0.25 / 100.0, "{}", allowed[10]);
+        assert!(loud[10] < 0.25 / 3.0 && loud[10] > 0.25 / 100.0, "{}", loud[10]);
+    }
+
+    #[test]
+    fn long_and_short_blocks_agree_on_noise() {
+        let model = model(44100);
+        let noise: Vec<f32> = (0..LONG_WINDOW as u32)
+            .map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 8_388_608.0 - 1.0)
+            .collect();
+        let mut history = [History::default()];
+        allowed(&model, &[&noise], &mut history);
+        let long: f32 = allowed(&model, &[&noise], &mut history)[0][..LONG_BANDS].iter().sum();
+        let mut out = [[0.0; MAX_BANDS]];
+        for window in 0..WINDOWS {
+            model.analyse_short(&[&noise[window * 384..][..SHORT_WINDOW]], window, &mut out);
+        }
+        let short: f32 = out[0].iter().sum::<f32>() / 3.0;
+        assert!((0.5..2.0).contains(&(short / long)), "{short} and {long}");
     }
 }

@@ -1,25 +1,34 @@
-//! The bit reservoir (11172-3, C.1.5.4.2.2): bits that a frame leaves for those after it.
+//! The bit reservoir (11172-3, C.1.5.4.2.2), which lets a frame take bits that others left, and the price of bits that
+//! keeps it neither empty nor full.
 
 use crate::config::{Format, Version};
 
-/// Bits saved up, and what a frame may spend.
+/// Binary logarithm of the price at the start.
+const FIRST_PRICE: f32 = -7.0;
+/// How far the price moves with the fill of the reservoir, in octaves from empty to full.
+const LEVERAGE: f32 = 2.0;
+/// The fill at which the price stays.
+const WANTED_FILL: f32 = 0.6;
+/// How quickly the mean price follows that of the frames.
+const INERTIA: f32 = 0.15;
+/// The lowest price: noise far below the threshold is worth no more bits.
+const LEAST_PRICE: f32 = -24.0;
+
+/// Bits saved up, and what they are worth.
 #[derive(Clone, Debug)]
 pub(crate) struct Reservoir {
     /// Whole bytes saved: `main_data_begin` of the next frame.
     level: u32,
     /// The largest `main_data_begin`.
     capacity: u32,
-    /// Running mean of the frames' demands.
-    mean_demand: f32,
+    /// Binary logarithm of the mean price.
+    price: f32,
 }
 
 impl Reservoir {
     pub(crate) fn new(format: &Format) -> Self {
-        Self {
-            level: 0,
-            capacity: if format.version == Version::Mpeg1 { 511 } else { 255 },
-            mean_demand: 0.0,
-        }
+        let capacity = if format.version == Version::Mpeg1 { 511 } else { 255 };
+        Self { level: 0, capacity, price: FIRST_PRICE }
     }
 
     /// Bytes by which the main data of the next frame begins before it.
@@ -27,22 +36,28 @@ impl Reservoir {
         self.level
     }
 
-    /// Bits for a frame that has room for `slot` bytes of main data: more than the room for one that demands more than
-    /// the mean, less for one that demands less.
-    pub(crate) fn budget(&mut self, slot: u32, demand: f32) -> u32 {
-        self.mean_demand =
-            if self.mean_demand > 0.0 { 0.95 * self.mean_demand + 0.05 * demand } else { demand };
-        let relative = if self.mean_demand > 0.0 { (demand / self.mean_demand).clamp(0.5, 2.0) } else { 1.0 };
-        // Towards a reservoir that is four fifths full.
-        let surplus = 0.5 * (self.level as f32 / self.capacity as f32 - 0.8);
-        let wanted = (slot as f32 * (relative + surplus)).max(0.0) as u32;
-        8 * wanted.min(slot + self.level)
+    /// The binary logarithm of the price that the next frame should pay.
+    pub(crate) fn price(&self) -> f32 {
+        let fill = self.level as f32 / self.capacity as f32;
+        (self.price + LEVERAGE * (WANTED_FILL - fill)).max(LEAST_PRICE)
     }
 
-    /// Takes a frame with `slot` bytes of room whose main data took `used` bytes, no more than its budget. Returns how
-    /// many bytes must be stuffed because the reservoir cannot hold them.
-    pub(crate) fn settle(&mut self, slot: u32, used: u32) -> u32 {
+    /// Whether the price cannot fall any more.
+    pub(crate) fn is_least(price: f32) -> bool {
+        price <= LEAST_PRICE
+    }
+
+    /// The least and the most bytes that a frame with room for `slot` bytes of main data may take: with less, the
+    /// reservoir would overflow.
+    pub(crate) fn limits(&self, slot: u32) -> (u32, u32) {
+        ((slot + self.level).saturating_sub(self.capacity), slot + self.level)
+    }
+
+    /// Takes a frame with `slot` bytes of room whose main data took `used` bytes at `price`. Returns how many bytes must
+    /// be stuffed because the reservoir cannot hold them.
+    pub(crate) fn settle(&mut self, slot: u32, used: u32, price: f32) -> u32 {
         debug_assert!(used <= slot + self.level);
+        self.price += INERTIA * (price - self.price);
         let left = slot + self.level - used;
         self.level = left.min(self.capacity);
         left - self.level
@@ -56,30 +71,37 @@ mod tests {
 
     #[test]
     fn never_negative_and_never_above_main_data_begin() {
-        for (rate, limit) in [(44100, 511), (22050, 255)] {
+        for (rate, capacity) in [(44100, 511), (22050, 255)] {
             let mut reservoir = Reservoir::new(&Format::new(Config::new(rate, 2, 64_000)).unwrap());
             let (mut given, mut taken) = (0u64, 0u64);
             for i in 0..1000u32 {
                 let slot = 150 + i % 2;
-                let budget = reservoir.budget(slot, if i % 50 < 25 { 1.0 } else { 30.0 });
-                let used = if i % 7 == 0 { 0 } else { budget / 8 };
-                let stuffing = reservoir.settle(slot, used);
+                let (least, most) = reservoir.limits(slot);
+                let used = match i % 7 {
+                    0 => 0,
+                    1 => least,
+                    2 => most,
+                    _ => (least + most) / 2,
+                };
+                let stuffing = reservoir.settle(slot, used, -7.0);
+                assert_eq!(stuffing, least.saturating_sub(used));
                 given += u64::from(slot);
                 taken += u64::from(used + stuffing);
-                assert!(reservoir.main_data_begin() <= limit);
+                assert!(reservoir.main_data_begin() <= capacity);
                 assert_eq!(given - taken, u64::from(reservoir.main_data_begin()));
             }
         }
     }
 
     #[test]
-    fn demanding_frames_get_more() {
+    fn the_price_falls_as_the_reservoir_fills_and_follows_the_frames() {
         let mut reservoir = Reservoir::new(&Format::new(Config::new(44100, 2, 128_000)).unwrap());
-        for _ in 0..20 {
-            let budget = reservoir.budget(400, 1.0);
-            reservoir.settle(400, budget / 8);
+        let empty = reservoir.price();
+        reservoir.settle(400, 0, FIRST_PRICE);
+        assert!(reservoir.price() < empty);
+        for _ in 0..200 {
+            reservoir.settle(400, 400, 3.0);
         }
-        assert!(reservoir.clone().budget(400, 2.0) > 8 * 600);
-        assert!(reservoir.budget(400, 0.5) < 8 * 300);
+        assert!((reservoir.price() - 3.0).abs() < 1.0);
     }
 }

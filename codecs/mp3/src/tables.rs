@@ -10,6 +10,10 @@ pub(crate) const SUBBANDS: usize = 32;
 pub(crate) const SLOTS: usize = 18;
 /// Scalefactor bands of a long block; the last one, up to the end of the spectrum, has no scalefactor.
 pub(crate) const LONG_BANDS: usize = 22;
+/// Scalefactor bands of each window of a short block; likewise.
+pub(crate) const SHORT_BANDS: usize = 13;
+/// Windows of a short block.
+pub(crate) const WINDOWS: usize = 3;
 /// The largest quantised value: 15 and 13 linbits (11172-3, 2.4.2.7).
 pub(crate) const MAX_QUANTIZED: u32 = 8191 + 15;
 
@@ -46,6 +50,29 @@ pub(crate) const LONG_BAND_LIMITS: [[usize; LONG_BANDS + 1]; 9] = [
     [0, 6, 12, 18, 24, 30, 36, 44, 54, 66, 80, 96, 116, 140, 168, 200, 238, 284, 336, 396, 464, 522, 576],
     // 8 kHz
     [0, 12, 24, 36, 48, 60, 72, 88, 108, 132, 160, 192, 232, 280, 336, 400, 476, 566, 568, 570, 572, 574, 576],
+];
+
+/// First lines of the scalefactor bands of each window of short blocks, likewise.
+#[rustfmt::skip]
+pub(crate) const SHORT_BAND_LIMITS: [[usize; SHORT_BANDS + 1]; 9] = [
+    // 44.1 kHz (Table B.8)
+    [0, 4, 8, 12, 16, 22, 30, 40, 52, 66, 84, 106, 136, 192],
+    // 48 kHz
+    [0, 4, 8, 12, 16, 22, 28, 38, 50, 64, 80, 100, 126, 192],
+    // 32 kHz
+    [0, 4, 8, 12, 16, 22, 30, 42, 58, 78, 104, 138, 180, 192],
+    // 22.05 kHz (13818-3 Table B.2)
+    [0, 4, 8, 12, 18, 24, 32, 42, 56, 74, 100, 132, 174, 192],
+    // 24 kHz
+    [0, 4, 8, 12, 18, 26, 36, 48, 62, 80, 104, 136, 180, 192],
+    // 16 kHz
+    [0, 4, 8, 12, 18, 26, 36, 48, 62, 80, 104, 134, 174, 192],
+    // 11.025 kHz (MPEG-2.5)
+    [0, 4, 8, 12, 18, 26, 36, 48, 62, 80, 104, 134, 174, 192],
+    // 12 kHz
+    [0, 4, 8, 12, 18, 26, 36, 48, 62, 80, 104, 134, 174, 192],
+    // 8 kHz
+    [0, 8, 16, 24, 36, 52, 72, 96, 124, 160, 162, 164, 166, 192],
 ];
 
 /// `slen1` and `slen2` by `scalefac_compress` (11172-3, 2.4.2.7).
@@ -620,6 +647,10 @@ mod tests {
     fn band_limits_rise_to_the_end_of_the_spectrum() {
         for limits in &LONG_BAND_LIMITS {
             assert_eq!((limits[0], limits[22]), (0, 576));
+            assert!(limits.windows(2).all(|pair| pair[0] < pair[1] && pair[0] % 2 == 0));
+        }
+        for limits in &SHORT_BAND_LIMITS {
+            assert_eq!((limits[0], limits[13]), (0, 192));
             assert!(limits.windows(2).all(|pair| pair[0] < pair[1] && pair[0] % 2 == 0));
         }
     }

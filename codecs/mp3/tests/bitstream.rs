@@ -52,7 +52,7 @@ fn streams_are_consistent() {
     for sample_rate in SAMPLE_RATES {
         for (channels, bitrate) in [(1, 32_000), (2, 32_000), (2, 128_000), (1, 320_000), (2, 320_000)] {
             let config = Config::new(sample_rate, channels, bitrate);
-            for (name, signal) in signals(8000, sample_rate) {
+            for (name, signal) in signals(5000, sample_rate) {
                 let other = noise(signal.len(), 0.1, 9);
                 let frames = encode(config, &[signal, other][..channels]);
                 println!("{name}, {config:?}");

@@ -52,19 +52,19 @@ fn every_sample_comes_out() {
 fn more_bits_bring_less_noise() {
     // Floors in dB for a chord, which has few lines, and for noise, which has all of them.
     let cases = [
-        (44100, 2, 64_000, 12.0, 1.0),
-        (44100, 2, 128_000, 29.0, 5.5),
-        (44100, 2, 320_000, 31.0, 13.0),
-        (44100, 1, 64_000, 29.0, 5.0),
-        (48000, 2, 128_000, 22.0, 5.5),
-        (32000, 2, 128_000, 27.0, 5.5),
-        (24000, 2, 64_000, 15.0, 1.0),
-        (22050, 1, 64_000, 25.0, 7.0),
-        (22050, 2, 64_000, 14.0, 1.5),
-        (16000, 1, 32_000, 24.0, 3.5),
-        (12000, 1, 32_000, 24.0, 6.5),
-        (11025, 2, 32_000, 19.0, 1.0),
-        (8000, 1, 64_000, 35.0, 22.0),
+        (44100, 2, 64_000, 15.5, 6.5),
+        (44100, 2, 128_000, 20.5, 11.5),
+        (44100, 2, 320_000, 40.0, 23.5),
+        (44100, 1, 64_000, 19.5, 11.0),
+        (48000, 2, 128_000, 20.0, 11.5),
+        (32000, 2, 128_000, 17.5, 12.0),
+        (24000, 2, 64_000, 17.5, 9.0),
+        (22050, 1, 64_000, 14.5, 18.0),
+        (22050, 2, 64_000, 14.0, 9.5),
+        (16000, 1, 32_000, 15.0, 12.5),
+        (12000, 1, 32_000, 25.5, 15.5),
+        (11025, 2, 32_000, 12.5, 8.0),
+        (8000, 1, 64_000, 28.5, 32.0),
     ];
     for (sample_rate, channels, bitrate, chord_floor, noise_floor) in cases {
         let config = Config::new(sample_rate, channels, bitrate);
@@ -99,8 +99,9 @@ fn a_full_scale_sine_keeps_its_level() {
     let config = Config::new(44100, 1, 128_000);
     let input: Vec<f32> = (0..44100).map(|i| (i as f32 * 0.1).sin()).collect();
     let output = decode(&encode(config, std::slice::from_ref(&input)), 1);
-    let ratio = snr(&input, &output[0], delay(config));
-    assert!(ratio > 30.0, "{ratio:.1} dB");
+    // The steady part: where it sets in and ends, a sine is none.
+    let ratio = snr(&input[20000..40000], &output[0], 20000 + delay(config));
+    assert!(ratio > 45.0, "{ratio:.1} dB");
     assert!(output[0][4000..44000].iter().all(|y| y.abs() < 1.02));
 }
 
@@ -119,7 +120,8 @@ fn channels_stay_apart() {
     let config = Config::new(44100, 2, 128_000);
     let input = [chord(20000, 0.8, 44100, 300.0), vec![0.0; 20000]];
     let output = decode(&encode(config, &input), 2);
-    assert!(snr(&input[0], &output[0], delay(config)) > 25.0);
+    let ratio = snr(&input[0], &output[0], delay(config));
+    assert!(ratio > 20.0, "{ratio:.1} dB");
     assert!(output[1].iter().all(|&y| y == 0.0));
 }
 
