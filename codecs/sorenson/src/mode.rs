@@ -124,6 +124,15 @@ impl<'a> Decision<'a> {
         let found = self.search_macroblock(predictor);
         self.code_inter(MbType::Inter, [found.mv; 4], &mut candidates.trial);
         candidates.keep_cheaper();
+        if effort.more_vectors {
+            // The vectors of least bits may win where the search saw only differences.
+            for mv in [predictor, Mv::ZERO] {
+                if mv != found.mv && self.limits.contain(mv) {
+                    self.code_inter(MbType::Inter, [mv; 4], &mut candidates.trial);
+                    candidates.keep_cheaper();
+                }
+            }
+        }
         if effort.four_vectors_above.is_some_and(|bits| candidates.best.cost > bits * i64::from(self.lambda))
         {
             let mvs = self.search_blocks(found.mv);
