@@ -48,9 +48,9 @@ impl Preset {
             Self::Best => best,
             Self::Balanced => Effort {
                 more_vectors: false,
-                four_vectors_above: Some(150),
-                early_skip: 20,
-                good_seed: 60,
+                four_vectors_above: None,
+                early_skip: 50,
+                good_seed: 100,
                 ..best
             },
             Self::Fast => Effort {
@@ -59,8 +59,8 @@ impl Preset {
                 satd: false,
                 more_vectors: false,
                 four_vectors_above: None,
-                early_skip: 40,
-                good_seed: 200,
+                early_skip: 100,
+                good_seed: 400,
                 intra_bias: 500,
                 ..best
             },

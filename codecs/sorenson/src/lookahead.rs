@@ -86,6 +86,8 @@ const DEPTH: usize = 40;
 const BATCH: usize = 20;
 /// The quantiser goes with the inverse of this root of what a macroblock is worth.
 const STRENGTH: u32 = 5;
+/// Sum of 64 absolute differences below which nothing moves.
+const STILL: u32 = 64;
 /// One part in so many survives motion.
 const MOTION_LOSS: u64 = 8;
 /// Key frames are this far apart at least.
@@ -201,6 +203,10 @@ impl Lookahead {
             (self.kernels.sad_8)(&source, last.at(x + isize::from(mv.0), y + isize::from(mv.1)), last.stride)
         };
         let mut best = (sad((0, 0)), (0, 0));
+        if best.0 < STILL {
+            let inter = (self.kernels.satd_8)(&source, &copy(last, x, y)).min(intra);
+            return Estimate { intra, inter, mv: (0, 0), moving: false };
+        }
         let at = mb_y * self.mb_width + mb_x;
         let mut seeds = [(0, 0); 3];
         if mb_x > 0 {
