@@ -1,9 +1,10 @@
-//! Encodes a YUV4MPEG2 file: `y4m_to_flv IN.y4m OUT.flv --quantizer Q [--preset P] [--keyint N] [--threads N]`.
+//! Encodes a YUV4MPEG2 file: `y4m_to_flv IN.y4m OUT.flv (--quantizer Q | --video-bitrate R) [--preset P] [--keyint N] [--threads N]`.
 //!
 //! Every frame gives one video tag, so that the encoder can be measured alone. IN may be `-` for the standard input.
 
 use oggflv_common::{Frame, PixelFormat};
-use oggflv_sorenson::{Config, Input, Lookahead, Packet, Preset, encode_parallel};
+use oggflv_sorenson::{Config, Input, Lookahead, Packet, Preset, RateControl, encode_parallel};
+use std::cell::RefCell;
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
@@ -22,29 +23,35 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let [input, output, options @ ..] = arguments else {
         return Err(
-            "usage: y4m_to_flv IN.y4m OUT.flv --quantizer Q [--preset P] [--keyint N] [--threads N]".into()
+            "usage: y4m_to_flv IN.y4m OUT.flv (--quantizer Q | --video-bitrate R) [--preset P] [--keyint N] [--threads N]".into()
         );
     };
     let input: Box<dyn Read> =
         if input == "-" { Box::new(io::stdin()) } else { Box::new(File::open(input)?) };
     let mut reader = Y4mReader::new(BufReader::with_capacity(1 << 20, input))?;
     let mut config = Config { width: reader.width, height: reader.height, quantizer: 5, keyint: 250 };
-    let (mut preset, mut threads) = (Preset::default(), 1);
+    let (mut preset, mut threads, mut bitrate) = (Preset::default(), 1, None);
     for option in options.chunks(2) {
         match option {
             [name, value] if name == "--quantizer" => config.quantizer = value.parse()?,
             [name, value] if name == "--preset" => preset = value.parse()?,
             [name, value] if name == "--threads" => threads = value.parse()?,
+            [name, value] if name == "--video-bitrate" => bitrate = Some(value.parse()?),
             [name, value] if name == "--keyint" => config.keyint = value.parse()?,
             _ => return Err(format!("cannot make sense of {}", option.join(" ")).into()),
         }
     }
     let mut writer = FlvWriter::new(BufWriter::new(File::create(output)?), reader.rate)?;
     let mut lookahead = Lookahead::new(&config);
+    let frames_per_second = reader.rate.0 as f64 / reader.rate.1.max(1) as f64;
+    let rate = RefCell::new(bitrate.map(|bitrate| RateControl::average(bitrate, frames_per_second)));
     let mut failure = None;
     let inputs = std::iter::from_fn(|| {
         loop {
-            if let Some((frame, plan)) = lookahead.receive() {
+            if let Some((frame, mut plan)) = lookahead.receive() {
+                if let Some(rate) = &mut *rate.borrow_mut() {
+                    rate.plan(&mut plan);
+                }
                 return Some(Input::Frame(frame, plan));
             }
             if lookahead.is_finished() {
@@ -56,7 +63,12 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
             }
         }
     });
-    let sink = |packet: Packet| Ok::<_, Box<dyn Error>>(writer.video(&packet)?);
+    let sink = |packet: Packet| -> Result<(), Box<dyn Error>> {
+        if let Some(rate) = &mut *rate.borrow_mut() {
+            rate.encoded(&packet);
+        }
+        Ok(writer.video(&packet)?)
+    };
     encode_parallel(&config, preset, threads, inputs, sink)?;
     failure.map_or_else(|| Ok(writer.out.flush()?), Err)
 }

@@ -11,6 +11,8 @@ pub(crate) struct Effort {
     pub(crate) offsets: [i16; 2],
     /// Whether half-sample vectors are judged by Hadamard-transformed differences.
     pub(crate) satd: bool,
+    /// Whether the predicted and the zero vector are coded for comparison.
+    pub(crate) more_vectors: bool,
     /// Cost of one vector, in bits, above which INTER4V is tried.
     pub(crate) four_vectors_above: Option<i64>,
     /// Cost of skipping, in bits, below which nothing else is tried.
@@ -33,6 +35,7 @@ impl Preset {
             trellis: true,
             offsets: [8, 8],
             satd: true,
+            more_vectors: true,
             four_vectors_above: Some(30),
             early_skip: 6,
             intra_bias: 0,
@@ -43,14 +46,21 @@ impl Preset {
         };
         match self {
             Self::Best => best,
-            Self::Balanced => Effort { four_vectors_above: Some(60), early_skip: 12, good_seed: 60, ..best },
+            Self::Balanced => Effort {
+                more_vectors: false,
+                four_vectors_above: None,
+                early_skip: 50,
+                good_seed: 100,
+                ..best
+            },
             Self::Fast => Effort {
                 trellis: false,
                 offsets: [-8, 0],
                 satd: false,
+                more_vectors: false,
                 four_vectors_above: None,
-                early_skip: 40,
-                good_seed: 200,
+                early_skip: 100,
+                good_seed: 400,
                 intra_bias: 500,
                 ..best
             },

@@ -10,7 +10,7 @@ use crate::mode::{Candidates, Decision};
 use crate::motion::Mv;
 use crate::motion::predict::MotionField;
 use crate::picture::{PictureHeader, PictureType};
-use crate::planes::{CodedPicture, MB};
+use crate::planes::{CodedPicture, MB, MbSamples};
 use crate::quant::divisor;
 use oggflv_common::simd::Level;
 use oggflv_common::{BitWriter, Frame, FrameView, PixelFormat};
@@ -50,6 +50,8 @@ pub struct Encoder {
     quantizer: u8,
     /// The quantiser to aim at for each macroblock of the picture, in units of 1/16.
     wanted: Vec<u16>,
+    /// The macroblock in hand.
+    mb_source: MbSamples,
     candidates: Candidates,
     temporal_reference: u8,
     /// Pictures since the last key frame, itself included; `None` before the first one.
@@ -61,7 +63,6 @@ pub struct Encoder {
 pub(crate) struct Coding<'a> {
     pub(crate) kernels: &'a Kernels,
     pub(crate) effort: &'a Effort,
-    pub(crate) source: &'a CodedPicture,
     pub(crate) reference: &'a CodedPicture,
     /// Vectors of the macroblocks coded so far.
     pub(crate) motion: &'a MotionField,
@@ -107,6 +108,7 @@ impl Encoder {
             effort,
             quantizer: 0,
             wanted: Vec::new(),
+            mb_source: MbSamples::ZERO,
             candidates: Candidates::new(),
             temporal_reference: 0,
             since_key: None,
@@ -234,10 +236,10 @@ impl Encoder {
         mb_y: usize,
         writer: &mut BitWriter,
     ) {
+        self.mb_source.load(&self.source, mb_x, mb_y);
         let coding = Coding {
             kernels: &self.kernels,
             effort: &self.effort,
-            source: &self.source,
             reference: &self.reference,
             motion: &self.motion,
             last_motion: &self.last_motion,
@@ -247,7 +249,7 @@ impl Encoder {
             divisors: &self.divisors,
         };
         let at = mb_y * self.mb_width + mb_x;
-        let decision = Decision::new(&coding, mb_x, mb_y, self.quantizer, self.wanted[at]);
+        let decision = Decision::new(&coding, &self.mb_source, (mb_x, mb_y), self.quantizer, self.wanted[at]);
         let updates = &mut self.updates[at];
         if picture_type == PictureType::I || *updates >= REFRESH {
             decision.intra(&mut self.candidates);

@@ -23,6 +23,7 @@ mod parallel;
 mod picture;
 mod planes;
 mod quant;
+mod rate;
 mod tables;
 mod trellis;
 
@@ -32,3 +33,4 @@ pub use encoder::{Encoder, Packet};
 pub use error::{ConfigError, DecodeError, EncodeError};
 pub use lookahead::{Lookahead, Plan};
 pub use parallel::{Input, encode_parallel};
+pub use rate::{MAX_QUALITY, RateControl, quantizer_for_quality};

@@ -21,13 +21,20 @@ pub struct Plan {
     pub(crate) quantizer: u16,
     /// The wanted quantiser of each macroblock, relative to that of the picture, in units of 1/256.
     pub(crate) factors: Vec<u16>,
+    /// Estimated differences, weighed by what the factors make of them; bits go with this over the quantiser.
+    pub(crate) complexity: u32,
 }
 
 impl Plan {
+    /// Sets the quantiser of the picture, in units of 1/16: 16 to 496.
+    pub fn set_quantizer(&mut self, quantizer: u16) {
+        self.quantizer = quantizer.clamp(16, 31 * 16);
+    }
+
     /// The configured quantiser everywhere.
     pub(crate) fn flat(config: &Config, key: bool) -> Self {
         let blocks = config.width.div_ceil(MB) * config.height.div_ceil(MB);
-        Self { key, quantizer: 16 * u16::from(config.quantizer), factors: vec![256; blocks] }
+        Self { key, quantizer: 16 * u16::from(config.quantizer), factors: vec![256; blocks], complexity: 0 }
     }
 }
 
@@ -69,6 +76,8 @@ struct Estimate {
     inter: u32,
     /// Vector in samples of the half-size picture.
     mv: (i16, i16),
+    /// Whether it moves at all, if by less than a sample.
+    moving: bool,
 }
 
 /// Frames that a plan looks ahead at least, unless a key frame or the end comes first.
@@ -77,6 +86,10 @@ const DEPTH: usize = 40;
 const BATCH: usize = 20;
 /// The quantiser goes with the inverse of this root of what a macroblock is worth.
 const STRENGTH: u32 = 5;
+/// Sum of 64 absolute differences below which nothing moves.
+const STILL: u32 = 64;
+/// One part in so many survives motion.
+const MOTION_LOSS: u64 = 8;
 /// Key frames are this far apart at least.
 const MIN_KEYINT: u32 = 10;
 /// Largest component of a vector at half size.
@@ -141,7 +154,12 @@ impl Lookahead {
         let entry = self.window.pop_front()?;
         self.planned -= 1;
         let quantizer = 16 * u16::from(self.config.quantizer);
-        Some((entry.frame, Plan { key: entry.key, quantizer, factors: entry.factors }))
+        let Entry { frame, key, blocks, factors } = entry;
+        let cost = |b: &Estimate| if key { b.intra } else { b.inter };
+        let sum: u64 =
+            blocks.iter().zip(&factors).map(|(b, f)| u64::from(cost(b)) * 256 / u64::from(*f)).sum();
+        let complexity = sum.min(u64::from(u32::MAX)) as u32;
+        Some((frame, Plan { key, quantizer, factors, complexity }))
     }
 
     /// The means of 2x2 luma samples, on whole blocks of 8x8.
@@ -178,11 +196,17 @@ impl Lookahead {
         let source = copy(half, x, y);
         let sum: u32 = (0..8).flat_map(|row| &source[row * STRIDE..][..8]).map(|&s| u32::from(s)).sum();
         let intra = (self.kernels.satd_8)(&source, &[((sum + 32) >> 6) as u8; 128]) + 1;
-        let Some(last) = &self.last else { return Estimate { intra, inter: intra, mv: (0, 0) } };
+        let Some(last) = &self.last else {
+            return Estimate { intra, inter: intra, mv: (0, 0), moving: false };
+        };
         let sad = |mv: (i16, i16)| {
             (self.kernels.sad_8)(&source, last.at(x + isize::from(mv.0), y + isize::from(mv.1)), last.stride)
         };
         let mut best = (sad((0, 0)), (0, 0));
+        if best.0 < STILL {
+            let inter = (self.kernels.satd_8)(&source, &copy(last, x, y)).min(intra);
+            return Estimate { intra, inter, mv: (0, 0), moving: false };
+        }
         let at = mb_y * self.mb_width + mb_x;
         let mut seeds = [(0, 0); 3];
         if mb_x > 0 {
@@ -209,10 +233,22 @@ impl Lookahead {
                 break;
             }
         }
-        let mv = best.1;
-        let reference = copy(last, x + isize::from(mv.0), y + isize::from(mv.1));
+        let (least, mv) = best;
+        let (at_x, at_y) = (x + isize::from(mv.0), y + isize::from(mv.1));
+        let mut reference = copy(last, at_x, at_y);
+        let mut least = least;
+        // A better place between samples is motion that the vector does not show.
+        let mut moving = mv != (0, 0);
+        for (x, y, fraction) in [(at_x, at_y, 1), (at_x - 1, at_y, 1), (at_x, at_y, 2), (at_x, at_y - 1, 2)] {
+            let mut prediction = [0; 128];
+            (self.kernels.predict_8)(last.at(x, y), last.stride, fraction, &mut prediction);
+            let sad = (self.kernels.sad_8)(&source, &prediction, STRIDE);
+            if sad < least {
+                (least, reference, moving) = (sad, prediction, true);
+            }
+        }
         let inter = (self.kernels.satd_8)(&source, &reference).min(intra);
-        Estimate { intra, inter, mv }
+        Estimate { intra, inter, mv, moving }
     }
 
     /// Whether the next frame becomes a key frame: when it is due, or takes little from the one before.
@@ -250,14 +286,14 @@ impl Lookahead {
 
 /// Adds to `next` what the macroblocks of a frame take from the one before; `taken` is what is taken from them.
 ///
-/// Half of what moves is lost: interpolation between samples blurs it, which estimates at half size do not see.
+/// Most of what moves is lost: interpolation between samples blurs it, which estimates at half size do not see.
 fn hand_on(blocks: &[Estimate], taken: &[u32], next: &mut [u32], mb_width: usize) {
     let mb_height = blocks.len() / mb_width;
     for (at, block) in blocks.iter().enumerate() {
         let amount = u64::from(block.intra) + u64::from(taken[at]);
         let mut amount = amount * u64::from(block.intra - block.inter) / u64::from(block.intra);
-        if block.mv != (0, 0) {
-            amount /= 2;
+        if block.moving {
+            amount /= MOTION_LOSS;
         }
         // The four macroblocks that the vector leads to, by their shares of the area of 64.
         let x = (8 * (at % mb_width)) as i32 + i32::from(block.mv.0);
@@ -288,6 +324,6 @@ fn log2(value: u64) -> u32 {
 }
 
 /// 256 times two to the minus `exponent` / 256, linear between powers of two.
-fn exp2_inverse(exponent: u32) -> u16 {
-    ((512 - exponent % 256) >> (1 + exponent / 256).min(31)) as u16
+pub(crate) fn exp2_inverse(exponent: u32) -> u16 {
+    ((512 - exponent % 256) >> (1 + exponent / 256).min(31)).max(1) as u16
 }

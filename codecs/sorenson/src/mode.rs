@@ -47,6 +47,8 @@ impl Candidate {
 pub(crate) struct Candidates {
     pub(crate) best: Box<Candidate>,
     trial: Box<Candidate>,
+    /// Room for the coefficients of a candidate.
+    coefficients: Box<[[Block; 2]; 3]>,
 }
 
 impl Candidates {
@@ -57,7 +59,7 @@ impl Candidates {
             quantizer: 0,
             cost: 0,
         });
-        Self { best: none.clone(), trial: none }
+        Self { best: none.clone(), trial: none, coefficients: Box::new([[[0; 64]; 2]; 3]) }
     }
 
     /// Keeps the trial if it costs less.
@@ -73,7 +75,7 @@ pub(crate) struct Decision<'a> {
     coding: &'a Coding<'a>,
     mb_x: usize,
     mb_y: usize,
-    source: MbSamples,
+    source: &'a MbSamples,
     /// The part of the macroblock that is shown, in luma samples.
     visible: (usize, usize),
     limits: MvLimits,
@@ -87,9 +89,14 @@ pub(crate) struct Decision<'a> {
 
 impl<'a> Decision<'a> {
     /// `quantizer` is that of the macroblock before, `wanted` the one to aim at, in units of 1/16.
-    pub(crate) fn new(coding: &'a Coding<'a>, mb_x: usize, mb_y: usize, quantizer: u8, wanted: u16) -> Self {
-        let mut source = MbSamples::ZERO;
-        source.load(coding.source, mb_x, mb_y);
+    /// `source` is the macroblock of the source.
+    pub(crate) fn new(
+        coding: &'a Coding<'a>,
+        source: &'a MbSamples,
+        (mb_x, mb_y): (usize, usize),
+        quantizer: u8,
+        wanted: u16,
+    ) -> Self {
         let visible = ((coding.width - 16 * mb_x).min(16), (coding.height - 16 * mb_y).min(16));
         let limits = MvLimits::new(mb_x, mb_y, coding.width, coding.height);
         let difference = i32::from(wanted) - 16 * i32::from(quantizer);
@@ -110,7 +117,7 @@ impl<'a> Decision<'a> {
 
     /// Decides in an I picture, or where a macroblock must be refreshed.
     pub(crate) fn intra(&self, candidates: &mut Candidates) {
-        self.code_intra(&mut candidates.best);
+        self.code_intra(&mut candidates.best, &mut candidates.coefficients);
     }
 
     /// Decides in a P picture.
@@ -122,20 +129,32 @@ impl<'a> Decision<'a> {
         }
         let predictor = self.coding.motion.predict(self.mb_x, self.mb_y, 0, &[Mv::ZERO; 4]);
         let found = self.search_macroblock(predictor);
-        self.code_inter(MbType::Inter, [found.mv; 4], &mut candidates.trial);
-        candidates.keep_cheaper();
+        self.try_inter(MbType::Inter, [found.mv; 4], candidates);
+        if effort.more_vectors {
+            // The vectors of least bits may win where the search saw only differences.
+            for mv in [predictor, Mv::ZERO] {
+                if mv != found.mv && self.limits.contain(mv) {
+                    self.try_inter(MbType::Inter, [mv; 4], candidates);
+                }
+            }
+        }
         if effort.four_vectors_above.is_some_and(|bits| candidates.best.cost > bits * i64::from(self.lambda))
         {
             let mvs = self.search_blocks(found.mv);
-            self.code_inter(MbType::Inter4V, mvs, &mut candidates.trial);
-            candidates.keep_cheaper();
+            self.try_inter(MbType::Inter4V, mvs, candidates);
         }
         if found.cost > 16 * effort.intra_bias
             && found.cost > 16 * (self.intra_activity() + effort.intra_bias)
         {
-            self.code_intra(&mut candidates.trial);
+            self.code_intra(&mut candidates.trial, &mut candidates.coefficients);
             candidates.keep_cheaper();
         }
+    }
+
+    /// Codes the macroblock with the given vectors, and keeps that if it costs less.
+    fn try_inter(&self, mb_type: MbType, mvs: [Mv; 4], candidates: &mut Candidates) {
+        self.code_inter(mb_type, mvs, &mut candidates.trial, &mut candidates.coefficients);
+        candidates.keep_cheaper();
     }
 
     fn skip(&self, out: &mut Candidate) {
@@ -145,13 +164,13 @@ impl<'a> Decision<'a> {
         out.cost = self.squared_error(&out.prediction) + i64::from(self.lambda);
     }
 
-    fn code_intra(&self, out: &mut Candidate) {
+    fn code_intra(&self, out: &mut Candidate, coefficients: &mut [[Block; 2]; 3]) {
         let macroblock = &mut out.macroblock;
         macroblock.reset(MbType::Intra);
         macroblock.dquant = self.dquant;
         out.quantizer = self.changed_quantizer();
         out.prediction = MbSamples::ZERO;
-        let coefficients = self.transform(&self.source, &out.prediction);
+        self.transform(self.source, &out.prediction, coefficients);
         let (mut base, mut gains) = (0, [0; 6]);
         for (bi, block) in coefficients.iter().flatten().enumerate() {
             let levels = &mut macroblock.levels[bi];
@@ -192,7 +211,7 @@ impl<'a> Decision<'a> {
     fn search(&self, bi: usize, predictor: Mv) -> Search<'_> {
         Search {
             kernels: self.coding.kernels,
-            source: &self.source,
+            source: self.source,
             reference: &self.coding.reference.planes[0],
             x: 16 * self.mb_x + 8 * (bi % 2),
             y: 16 * self.mb_y + 8 * (bi / 2),
@@ -206,7 +225,13 @@ impl<'a> Decision<'a> {
     }
 
     /// Codes the macroblock with the given vectors.
-    fn code_inter(&self, mb_type: MbType, mvs: [Mv; 4], out: &mut Candidate) {
+    fn code_inter(
+        &self,
+        mb_type: MbType,
+        mvs: [Mv; 4],
+        out: &mut Candidate,
+        coefficients: &mut [[Block; 2]; 3],
+    ) {
         let macroblock = &mut out.macroblock;
         macroblock.reset(mb_type);
         macroblock.mvs = mvs;
@@ -226,11 +251,11 @@ impl<'a> Decision<'a> {
             &mvs,
             prediction,
         );
-        let coefficients = if self.visible == (16, 16) {
-            self.transform(&self.source, prediction)
+        if self.visible == (16, 16) {
+            self.transform(self.source, prediction, coefficients);
         } else {
-            self.transform(&self.source_with_cheap_edge(prediction), prediction)
-        };
+            self.transform(&self.source_with_cheap_edge(prediction), prediction, coefficients);
+        }
         // INTER4V cannot change the quantiser.
         let (quantizer, dquant) = match mb_type {
             MbType::Inter => (self.changed_quantizer(), self.dquant),
@@ -257,12 +282,10 @@ impl<'a> Decision<'a> {
     }
 
     /// Transforms the differences of all six blocks.
-    fn transform(&self, source: &MbSamples, prediction: &MbSamples) -> [[Block; 2]; 3] {
-        let mut coefficients = [[[0; 64]; 2]; 3];
+    fn transform(&self, source: &MbSamples, prediction: &MbSamples, coefficients: &mut [[Block; 2]; 3]) {
         for (i, pair) in coefficients.iter_mut().enumerate() {
             (self.coding.kernels.forward_2)(source.rows(128 * i), prediction.rows(128 * i), pair);
         }
-        coefficients
     }
 
     /// Quantises a block; returns the gain over no coefficients, as [`trellis::optimize`] does.

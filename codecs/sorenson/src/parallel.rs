@@ -8,10 +8,14 @@ use crate::encoder::{Band, Encoder, Packet};
 use crate::error::{ConfigError, EncodeError};
 use crate::lookahead::Plan;
 use crate::picture::PictureType;
+use crate::rate::RateControl;
 use oggflv_common::{Frame, PixelFormat};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
+
+/// More threads than this have nothing to do; rate control counts on it.
+const MAX_THREADS: usize = RateControl::DELAY - 1;
 
 /// What comes next.
 #[derive(Clone, Debug)]
@@ -47,6 +51,7 @@ pub fn encode_parallel<E: From<ConfigError> + From<EncodeError>>(
         }
         return Ok(());
     }
+    let threads = threads.min(MAX_THREADS);
     thread::scope(|scope| {
         let mut workers: Vec<Worker> = Vec::new();
         let mut last = Arc::new(Progress::default());

@@ -212,9 +212,9 @@ impl MbSamples {
 }
 
 /// Copies `SIZE` rows of `SIZE` samples.
-#[inline]
+#[inline(always)]
 fn copy_rows<const SIZE: usize>(from: &[u8], from_stride: usize, to: &mut [u8], to_stride: usize) {
-    for y in 0..SIZE {
-        to[y * to_stride..][..SIZE].copy_from_slice(&from[y * from_stride..][..SIZE]);
+    for (from, to) in from.chunks(from_stride).zip(to.chunks_mut(to_stride)).take(SIZE) {
+        to[..SIZE].copy_from_slice(&from[..SIZE]);
     }
 }

@@ -1,0 +1,157 @@
+//! The encoder behind a lookahead, with several threads, and at a bit rate.
+
+mod common;
+
+use common::{Content, frame, psnr, samples, squared_errors};
+use oggflv_sorenson::{
+    Config, ConfigError, Decoder, EncodeError, Encoder, Input, Lookahead, Packet, Preset, RateControl,
+    encode_parallel,
+};
+
+#[derive(Debug)]
+struct Failure;
+
+impl From<ConfigError> for Failure {
+    fn from(_: ConfigError) -> Self {
+        Self
+    }
+}
+
+impl From<EncodeError> for Failure {
+    fn from(_: EncodeError) -> Self {
+        Self
+    }
+}
+
+fn config(quantizer: u8) -> Config {
+    Config { width: 104, height: 88, quantizer, keyint: 250 }
+}
+
+/// Frames with their plans.
+fn planned(config: &Config, content: Content, count: usize) -> Vec<Input> {
+    let mut lookahead = Lookahead::new(config);
+    let mut inputs = Vec::new();
+    for n in 0..count {
+        lookahead.send(frame(content, config.width, config.height, n)).expect("the frame fits");
+        inputs.extend(
+            std::iter::from_fn(|| lookahead.receive()).map(|(frame, plan)| Input::Frame(frame, plan)),
+        );
+    }
+    lookahead.finish();
+    inputs.extend(std::iter::from_fn(|| lookahead.receive()).map(|(frame, plan)| Input::Frame(frame, plan)));
+    assert!(lookahead.is_finished() && inputs.len() == count);
+    inputs
+}
+
+fn encode(config: &Config, preset: Preset, threads: usize, inputs: Vec<Input>) -> Vec<Packet> {
+    let mut packets = Vec::new();
+    let sink = |packet| {
+        packets.push(packet);
+        Ok::<_, Failure>(())
+    };
+    encode_parallel(config, preset, threads, inputs, sink).expect("the settings are legal");
+    packets
+}
+
+#[test]
+fn packets_do_not_depend_on_the_number_of_threads() {
+    for preset in [Preset::Fast, Preset::Balanced, Preset::Best] {
+        let config = Config { keyint: 13, ..config(4) };
+        let mut inputs = planned(&config, Content::Moving, 30);
+        inputs.insert(9, Input::Repeat);
+        inputs.insert(0, Input::Repeat);
+        let one = encode(&config, preset, 1, inputs.clone());
+        assert_eq!(one.len(), 32);
+        for threads in [2, 3, 7, 40] {
+            assert!(encode(&config, preset, threads, inputs.clone()) == one, "{threads} threads");
+        }
+    }
+}
+
+#[test]
+fn planned_pictures_decode_to_the_reconstruction() {
+    for (preset, content, quantizer) in [
+        (Preset::Fast, Content::Moving, 3),
+        (Preset::Balanced, Content::Cuts, 9),
+        (Preset::Best, Content::Moving, 14),
+        (Preset::Best, Content::Grain, 2),
+    ] {
+        let config = config(quantizer);
+        let mut encoder = Encoder::with_preset(config.clone(), preset).unwrap();
+        let mut decoder = Decoder::new();
+        for input in planned(&config, content, 14) {
+            let Input::Frame(frame, plan) = input else { unreachable!("all inputs are frames") };
+            let packet = encoder.encode_planned(&frame, &plan).unwrap();
+            decoder.decode(&packet.data).unwrap();
+            assert!(
+                samples(&decoder.picture()) == samples(&encoder.reconstruction()),
+                "{preset:?} {content:?}"
+            );
+        }
+    }
+}
+
+/// Scenes change at frames 6, 12, 18, ...; key frames are at least 10 frames apart.
+#[test]
+fn scene_cuts_become_key_frames() {
+    let config = config(8);
+    let packets = encode(&config, Preset::Fast, 1, planned(&config, Content::Cuts, 40));
+    let keys: Vec<usize> = (0..40).filter(|&n| packets[n].key).collect();
+    assert_eq!(keys, [0, 12, 24, 36]);
+    let packets = encode(&config, Preset::Fast, 1, planned(&config, Content::Moving, 40));
+    assert_eq!(packets.iter().filter(|packet| packet.key).count(), 1);
+}
+
+/// Bits and luma PSNR of a whole clip.
+fn measure(config: &Config, content: Content, packets: &[Packet]) -> (usize, f64) {
+    let mut decoder = Decoder::new();
+    let (mut error, mut count) = (0, 0);
+    for (n, packet) in packets.iter().enumerate() {
+        decoder.decode(&packet.data).expect("the picture is good");
+        let source = frame(content, config.width, config.height, n);
+        let [(e, c), ..] = squared_errors(&decoder.picture(), &source.view());
+        (error, count) = (error + e, count + c);
+    }
+    (packets.iter().map(|packet| packet.data.len() * 8).sum(), psnr(error, count))
+}
+
+/// What later pictures build on gets a finer quantiser: a still scene must look better than with one quantiser.
+#[test]
+fn the_macroblock_tree_favours_what_stays() {
+    let config = config(12);
+    let plain: Vec<Packet> = common::encode(&config, Content::Static, 30);
+    let (plain_bits, plain_psnr) = measure(&config, Content::Static, &plain);
+    let packets = encode(&config, Preset::Balanced, 1, planned(&config, Content::Static, 30));
+    let (bits, psnr) = measure(&config, Content::Static, &packets);
+    assert!(psnr > plain_psnr + 2.0, "{psnr:.2} dB, {plain_psnr:.2} dB without");
+    assert!(bits < 4 * plain_bits, "{bits} bits, {plain_bits} without");
+}
+
+#[test]
+fn more_effort_makes_smaller_pictures() {
+    let config = config(6);
+    let [fast, best] = [Preset::Fast, Preset::Best].map(|preset| {
+        let packets = encode(&config, preset, 2, planned(&config, Content::Moving, 24));
+        measure(&config, Content::Moving, &packets)
+    });
+    // Six decibels are worth about twice the bits.
+    let rate = |(bits, psnr): (usize, f64)| (bits as f64).log2() - psnr / 6.0;
+    assert!(rate(best) < rate(fast) - 0.05, "best {best:?}, fast {fast:?}");
+}
+
+#[test]
+fn the_bit_rate_is_met() {
+    let config = config(31);
+    let mut rate = RateControl::average(150_000, 25.0);
+    let mut encoder = Encoder::with_preset(config.clone(), Preset::Fast).unwrap();
+    let mut bits = 0;
+    for input in planned(&config, Content::Moving, 500) {
+        let Input::Frame(frame, mut plan) = input else { unreachable!("all inputs are frames") };
+        rate.plan(&mut plan);
+        let packet = encoder.encode_planned(&frame, &plan).unwrap();
+        rate.encoded(&packet);
+        bits += packet.data.len() * 8;
+    }
+    let error = bits as f64 / (20.0 * 150_000.0) - 1.0;
+    assert!(error.abs() < 0.03, "{:+.1} %", 100.0 * error);
+}
