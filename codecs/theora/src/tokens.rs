@@ -50,13 +50,13 @@ const TOO_LONG: u32 = 0xFF00;
 /// already. Bits 8 to 15 hold the length; the blocks of an EOB run are counted from bit 16 up.
 #[derive(Clone, Debug)]
 struct TokenTable {
-    entries: Vec<u32>,
+    entries: Box<[u32; 1 << INDEX_BITS]>,
     table: HuffmanTable,
 }
 
 impl TokenTable {
     fn new(table: &HuffmanTable) -> Self {
-        let mut entries = vec![TOO_LONG; 1 << INDEX_BITS];
+        let mut entries = Box::new([TOO_LONG; 1 << INDEX_BITS]);
         for code in table.codes() {
             let extra_bits = EXTRA_BITS[usize::from(code.token)];
             let length = code.length + extra_bits;
@@ -196,32 +196,34 @@ fn read_tokens(reader: &mut BitReader<'_>, frame: &mut ParsedFrame, tables: &Tok
             let table = &tables.tables[16 * huffman_group(ti) + htis[pli]];
             let live = &mut live[pli];
             lists[pli][ti] = tokens.len() as u32;
-            let mut left = live[ti];
-            loop {
-                // An EOB run goes on across planes and token indices; here it is cut at their ends.
-                if eobs > 0 && left > 0 {
-                    let run = left.min(eobs);
-                    tokens.push(run << 8 | EOB);
-                    left -= run;
-                    eobs -= run;
-                }
-                if left == 0 {
-                    break;
-                }
+            let mut left;
+            (left, eobs) = end_blocks(tokens, live[ti], eobs);
+            while left > 0 {
                 let token = table.read(reader);
-                if token & EOB != 0 {
-                    let run = token >> 16;
-                    eobs = if run == 0 { u32::MAX } else { run };
-                } else {
+                if token & EOB == 0 {
                     tokens.push(token);
                     left -= 1;
                     live[(ti + (token & 0x7F) as usize).min(64)] += 1;
+                } else {
+                    let run = token >> 16;
+                    (left, eobs) = end_blocks(tokens, left, if run == 0 { u32::MAX } else { run });
                 }
             }
         }
     }
     *original = reader.clone();
     lists
+}
+
+/// Ends `run` of the `left` blocks that a list has to come. An EOB run goes on across planes and token indices; here it
+/// is cut at their ends. Returns what is left of both.
+#[inline]
+fn end_blocks(tokens: &mut Vec<Token>, left: u32, run: u32) -> (u32, u32) {
+    let here = left.min(run);
+    if here > 0 {
+        tokens.push(here << 8 | EOB);
+    }
+    (left - here, run - here)
 }
 
 /// Hands the tokens to the blocks. EOB tokens count down as blocks take them.
