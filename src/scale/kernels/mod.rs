@@ -152,19 +152,13 @@ impl Dots {
 #[repr(C, align(32))]
 struct Lanes<T>(T);
 
-/// The same as [`Dots`] in the order of vectors of eight 32-bit lanes, where eight neighbours in the target lie so
-/// close in the source that for each pair of weights one vector holds what they need.
+/// The same as [`Dots`] in the order of vectors of eight 32-bit lanes, where eight neighbours in the target, a group,
+/// lie so close in the source that for each pair of weights one vector holds what they need.
 #[derive(Clone, Debug)]
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // Nobody else has a kernel for it.
 struct Groups {
-    /// The first source sample of each group of eight target samples; there are whole fours of groups.
-    firsts: Vec<u32>,
-    /// For each group, which of eight pairs of source samples is the first of each target sample.
-    indices: Vec<Lanes<[u32; 8]>>,
-    /// Pairs of weights of a target sample.
-    pairs: usize,
-    /// Weights in units of 1 / [`ONE`](super::filter::ONE): for each four groups, for each of the `pairs`, for each
-    /// of the groups.
+    fours: Vec<FourGroups>,
+    /// Weights in units of 1 / [`ONE`](super::filter::ONE): for each four groups, for each pair, for each of the four.
     weights: Vec<Lanes<[[i16; 2]; 8]>>,
     /// Target samples.
     width: usize,
@@ -172,53 +166,73 @@ struct Groups {
     reach: usize,
 }
 
+/// Four groups of eight target samples.
+#[derive(Clone, Debug)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+struct FourGroups {
+    /// For each target sample of a group, which of eight pairs of source samples is the first.
+    indices: [Lanes<[u32; 8]>; 4],
+    /// Whether they are in order, as where the picture shrinks to half.
+    in_order: bool,
+    /// The first source sample of each group.
+    firsts: [u32; 4],
+    /// Pairs of weights of a target sample.
+    pairs: usize,
+    /// Where the weights begin.
+    weights: usize,
+}
+
 impl Groups {
     /// `None` if eight target samples lie too far apart.
     fn new(axis: &Axis) -> Option<Self> {
         let samples: Vec<(usize, &[i16])> = axis.samples().collect();
-        let first_of = |group: &[(usize, &[i16])]| group.iter().map(|(first, _)| *first).min().unwrap_or(0);
-        let mut pairs = 0;
-        for group in samples.chunks(8) {
-            for (first, weights) in group {
-                let distance = first - first_of(group);
+        let mut groups = Self { fours: vec![], weights: vec![], width: samples.len(), reach: 0 };
+        for samples in samples.chunks(32) {
+            let four = groups.push_four(samples)?;
+            groups.fours.push(four);
+        }
+        Some(groups)
+    }
+
+    fn push_four(&mut self, samples: &[(usize, &[i16])]) -> Option<FourGroups> {
+        // Lanes without a target sample have no weights.
+        let mut four = FourGroups {
+            indices: [Lanes([0, 1, 2, 3, 4, 5, 6, 7]); 4],
+            in_order: true,
+            firsts: [0; 4],
+            pairs: 0,
+            weights: self.weights.len(),
+        };
+        for (j, group) in samples.chunks(8).enumerate() {
+            let group_first = group.iter().map(|(first, _)| *first).min().unwrap_or(0);
+            four.firsts[j] = group_first as u32;
+            for (lane, (first, weights)) in group.iter().enumerate() {
+                let distance = first - group_first;
                 if distance >= 16 {
                     return None;
                 }
-                pairs = pairs.max((distance % 2 + weights.len()).div_ceil(2));
+                four.in_order &= distance / 2 == lane;
+                four.indices[j].0[lane] = (distance / 2) as u32;
+                four.pairs = four.pairs.max((distance % 2 + weights.len()).div_ceil(2));
             }
         }
-        let count = samples.len().div_ceil(8).next_multiple_of(4);
-        let mut groups = Self {
-            firsts: vec![0; count],
-            indices: vec![Lanes([0; 8]); count],
-            pairs,
-            weights: vec![Lanes([[0; 2]; 8]); count * pairs],
-            width: samples.len(),
-            reach: 0,
-        };
-        for (i, group) in samples.chunks(8).enumerate() {
-            let group_first = first_of(group);
-            groups.firsts[i] = group_first as u32;
-            groups.reach = groups.reach.max(group_first + 2 * (pairs - 1) + 16);
-            for (lane, (first, weights)) in group.iter().enumerate() {
-                let distance = first - group_first;
-                groups.indices[i].0[lane] = (distance / 2) as u32;
-                for (tap, &weight) in weights.iter().enumerate() {
-                    let tap = distance % 2 + tap;
-                    groups.weights[(i / 4 * pairs + tap / 2) * 4 + i % 4].0[lane][tap % 2] = weight;
-                }
+        self.weights.resize(four.weights + 4 * four.pairs, Lanes([[0; 2]; 8]));
+        for (i, (first, weights)) in samples.iter().enumerate() {
+            let group_first = four.firsts[i / 8] as usize;
+            for (tap, &weight) in weights.iter().enumerate() {
+                let tap = (first - group_first) % 2 + tap;
+                self.weights[four.weights + tap / 2 * 4 + i / 8].0[i % 8][tap % 2] = weight;
             }
+            self.reach = self.reach.max(group_first + 2 * (four.pairs - 1) + 16);
         }
-        Some(groups)
+        Some(four)
     }
 
     /// Panics unless everything that making `width` samples, in whole fours of groups, touches is there in a row of
     /// `length` samples.
     #[cfg(target_arch = "x86_64")]
     fn check(&self, length: usize, width: usize) {
-        let count = self.firsts.len();
-        assert!(self.width == width && count == width.div_ceil(8).next_multiple_of(4), "the target fits");
-        assert!(self.indices.len() == count && self.weights.len() == count * self.pairs);
+        assert!(self.width == width && self.fours.len() == width.div_ceil(32), "the target fits");
         assert!(self.reach <= length, "the source row is long enough");
     }
 }

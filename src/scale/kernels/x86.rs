@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use oggflv_common::simd::{Isa, Level};
 
-use super::{Dots, Groups, Kernels, Rows, Taps, scalar};
+use super::{Dots, FourGroups, Groups, Kernels, Lanes, Rows, Taps, scalar};
 
 /// What is added to a sum of weighted samples before it is shifted: 128, which samples between the passes lack, and
 /// one half.
@@ -86,10 +86,10 @@ fn vertical_avx2(source: Rows<'_>, taps: Taps<'_>, target: &mut [i16]) {
     }
     source.check(taps, width);
     let mut x = 0;
-    while x + 64 <= width {
+    while x + 128 <= width {
         // SAFETY: `check` has seen `width` samples in all rows, and so many has the target.
-        unsafe { vertical_block_avx2::<2>(source, taps, target, x) };
-        x += 64;
+        unsafe { vertical_block_avx2::<4>(source, taps, target, x) };
+        x += 128;
     }
     while x < width {
         // SAFETY: as above; the last block overlaps the one before.
@@ -255,42 +255,65 @@ unsafe fn eight_dots_avx2(source: &[i16], dots: &Dots, eight: usize, taps: usize
 #[target_feature(enable = "avx2")]
 fn groups_avx2(source: &[i16], groups: &Groups, target: &mut [u8]) {
     groups.check(source.len(), target.len());
-    let half = _mm256_set1_epi32(HALF);
-    let in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    for (four, target) in target.chunks_mut(32).enumerate() {
-        let mut sums = [half; 4];
-        // SAFETY: `check` has seen that there are whole fours of groups, that each group has `pairs` vectors of
-        // weights, and that the source reaches a vector beyond the last pair of samples that any group starts from.
-        unsafe {
-            let firsts = groups.firsts.as_ptr().add(4 * four);
-            let samples = [0, 1, 2, 3].map(|j| source.as_ptr().add(*firsts.add(j) as usize));
-            let indices: *const __m256i = groups.indices.as_ptr().add(4 * four).cast();
-            let indices = [0, 1, 2, 3].map(|j| _mm256_load_si256(indices.add(j)));
-            let mut weights: *const __m256i = groups.weights.as_ptr().add(4 * four * groups.pairs).cast();
-            let mut offset = 0;
-            while offset < 2 * groups.pairs {
-                for j in 0..4 {
-                    let pairs = _mm256_loadu_si256(samples[j].add(offset).cast());
-                    let pairs = _mm256_permutevar8x32_epi32(pairs, indices[j]);
-                    let products = _mm256_madd_epi16(pairs, _mm256_load_si256(weights.add(j)));
-                    sums[j] = _mm256_add_epi32(sums[j], products);
-                }
-                weights = weights.add(4);
-                offset += 2;
+    for (four, target) in groups.fours.iter().zip(target.chunks_mut(32)) {
+        let weights = &groups.weights[four.weights..][..4 * four.pairs];
+        // SAFETY: `check` has seen that the source reaches a vector beyond the last pair of samples that any group
+        // starts from, and there are `pairs` weights for each group.
+        let samples = unsafe {
+            if four.in_order {
+                four_groups_avx2::<true>(source, four, weights)
+            } else {
+                four_groups_avx2::<false>(source, four, weights)
+            }
+        };
+        match <&mut [u8; 32]>::try_from(&mut *target) {
+            // SAFETY: 32 bytes is what the vector has.
+            Ok(target) => unsafe { _mm256_storeu_si256(target.as_mut_ptr().cast(), samples) },
+            Err(_) => {
+                let mut rest = [0; 32];
+                // SAFETY: 32 bytes is what the vector has.
+                unsafe { _mm256_storeu_si256(rest.as_mut_ptr().cast(), samples) };
+                target.copy_from_slice(&rest[..target.len()]);
             }
         }
-        // Each half of the result has four samples of each group.
-        let [a, b, c, d] = sums.map(|sum| _mm256_srai_epi32::<21>(sum));
-        let packed = _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
-        let samples = _mm256_permutevar8x32_epi32(packed, in_order);
-        if target.len() == 32 {
-            // SAFETY: 32 bytes is what the vector has.
-            unsafe { _mm256_storeu_si256(target.as_mut_ptr().cast(), samples) };
-        } else {
-            let mut rest = [0; 32];
-            // SAFETY: 32 bytes is what the vector has.
-            unsafe { _mm256_storeu_si256(rest.as_mut_ptr().cast(), samples) };
-            target.copy_from_slice(&rest[..target.len()]);
+    }
+}
+
+/// 32 samples of the target.
+///
+/// # Safety
+/// There must be `pairs` times four vectors of weights; the source must reach a vector beyond the last pair of
+/// samples that any of the groups starts from. `IN_ORDER` is that of `four`.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn four_groups_avx2<const IN_ORDER: bool>(
+    source: &[i16],
+    four: &FourGroups,
+    weights: &[Lanes<[[i16; 2]; 8]>],
+) -> __m256i {
+    let mut sums = [_mm256_set1_epi32(HALF); 4];
+    // SAFETY: as the caller promises; `Lanes` are aligned.
+    unsafe {
+        let samples = four.firsts.map(|first| source.as_ptr().add(first as usize));
+        let indices: *const __m256i = four.indices.as_ptr().cast();
+        let indices = [0, 1, 2, 3].map(|j| _mm256_load_si256(indices.add(j)));
+        let mut weights: *const __m256i = weights.as_ptr().cast();
+        let mut offset = 0;
+        while offset < 2 * four.pairs {
+            for j in 0..4 {
+                let mut pairs = _mm256_loadu_si256(samples[j].add(offset).cast());
+                if !IN_ORDER {
+                    pairs = _mm256_permutevar8x32_epi32(pairs, indices[j]);
+                }
+                let products = _mm256_madd_epi16(pairs, _mm256_load_si256(weights.add(j)));
+                sums[j] = _mm256_add_epi32(sums[j], products);
+            }
+            weights = weights.add(4);
+            offset += 2;
         }
     }
+    // Each half of the result has four samples of each group.
+    let [a, b, c, d] = sums.map(|sum| _mm256_srai_epi32::<21>(sum));
+    let packed = _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+    _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
 }
