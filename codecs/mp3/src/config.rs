@@ -58,9 +58,6 @@ pub(crate) struct Format {
     /// `sampling_frequency` of the header, 0 to 2.
     pub(crate) sampling_frequency: u32,
     pub(crate) channels: usize,
-    pub(crate) bitrate: u32,
-    /// `bitrate_index` of the header, 1 to 14.
-    pub(crate) bitrate_index: u32,
     /// Row of the sampling rate in the tables.
     pub(crate) row: usize,
     /// Scalefactor bands of long blocks.
@@ -70,8 +67,7 @@ pub(crate) struct Format {
 }
 
 impl Format {
-    pub(crate) fn new(config: Config) -> Result<Self, ConfigError> {
-        let Config { sample_rate, channels, bitrate } = config;
+    pub(crate) fn new(sample_rate: u32, channels: usize) -> Result<Self, ConfigError> {
         let row = SAMPLE_RATES
             .iter()
             .position(|&rate| rate == sample_rate)
@@ -79,24 +75,29 @@ impl Format {
         if !(1..=2).contains(&channels) {
             return Err(ConfigError::Channels(channels));
         }
-        let version = [Version::Mpeg1, Version::Mpeg2, Version::Mpeg25][row / 3];
-        let bitrate_index = (1..15)
-            .find(|&index| BITRATES[usize::from(version != Version::Mpeg1)][index] * 1000 == bitrate)
-            .ok_or_else(|| ConfigError::Bitrate {
-                bitrate,
-                sample_rate,
-                nearest: Config::nearest_bitrate(sample_rate, bitrate),
-            })?;
         Ok(Self {
-            version,
+            version: [Version::Mpeg1, Version::Mpeg2, Version::Mpeg25][row / 3],
             sample_rate,
             sampling_frequency: (row % 3) as u32,
             channels,
-            bitrate,
-            bitrate_index: bitrate_index as u32,
             row,
             long: Layout::long(row),
             short: Layout::short(row),
+        })
+    }
+
+    /// The bitrate in bit/s that an index from 1 to 14 stands for.
+    pub(crate) fn bitrate(&self, index: u32) -> u32 {
+        BITRATES[usize::from(self.version != Version::Mpeg1)][index as usize] * 1000
+    }
+
+    /// The index of a bitrate.
+    pub(crate) fn bitrate_index(&self, bitrate: u32) -> Result<u32, ConfigError> {
+        let sample_rate = self.sample_rate;
+        (1..15).find(|&index| self.bitrate(index) == bitrate).ok_or_else(|| ConfigError::Bitrate {
+            bitrate,
+            sample_rate,
+            nearest: Config::nearest_bitrate(sample_rate, bitrate),
         })
     }
 
@@ -144,10 +145,10 @@ mod tests {
     fn every_legal_configuration_is_taken() {
         for sample_rate in SAMPLE_RATES {
             for channels in 1..=2 {
-                for kilobits in &BITRATES[usize::from(sample_rate < 32000)][1..] {
-                    let format =
-                        Format::new(Config { sample_rate, channels, bitrate: kilobits * 1000 }).unwrap();
-                    assert_eq!(format.samples_per_frame(), if sample_rate < 32000 { 576 } else { 1152 });
+                let format = Format::new(sample_rate, channels).unwrap();
+                assert_eq!(format.samples_per_frame(), if sample_rate < 32000 { 576 } else { 1152 });
+                for (index, kilobits) in (1..).zip(&BITRATES[usize::from(sample_rate < 32000)][1..]) {
+                    assert_eq!(format.bitrate_index(kilobits * 1000), Ok(index));
                 }
             }
         }
@@ -155,12 +156,9 @@ mod tests {
 
     #[test]
     fn errors_name_the_value() {
-        let config = Config { sample_rate: 44000, channels: 2, bitrate: 128_000 };
-        assert_eq!(Format::new(config).unwrap_err(), ConfigError::SampleRate(44000));
-        let config = Config { sample_rate: 44100, channels: 3, bitrate: 128_000 };
-        assert_eq!(Format::new(config).unwrap_err(), ConfigError::Channels(3));
-        let config = Config { sample_rate: 22050, channels: 2, bitrate: 320_000 };
-        let error = Format::new(config).unwrap_err();
+        assert_eq!(Format::new(44000, 2).unwrap_err(), ConfigError::SampleRate(44000));
+        assert_eq!(Format::new(44100, 3).unwrap_err(), ConfigError::Channels(3));
+        let error = Format::new(22050, 2).unwrap().bitrate_index(320_000).unwrap_err();
         assert_eq!(error, ConfigError::Bitrate { bitrate: 320_000, sample_rate: 22050, nearest: 160_000 });
         assert!(error.to_string().contains("320000"));
     }

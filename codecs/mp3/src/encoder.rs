@@ -25,7 +25,11 @@ const MIDDLE: usize = 241;
 /// Delay of the analysis filterbank and the synthesis filterbank, and that of the MDCT.
 const DELAY: usize = 481 + LINES;
 
-/// A Layer III encoder with constant bitrate.
+/// Binary logarithms of the prices of bits of variable bitrates: quality 0, and how much each step adds.
+const BEST_QUALITY: f32 = -7.2;
+const QUALITY_STEP: f32 = 0.8;
+
+/// A Layer III encoder with constant or variable bitrate.
 ///
 /// Samples go in by [`encode`](Self::encode) in pieces of any length; frames come out when they are complete, which the
 /// bit reservoir delays by some frames.
@@ -43,6 +47,7 @@ const DELAY: usize = 481 + LINES;
 /// ```
 pub struct Encoder {
     format: Format,
+    rate: Rate,
     polyphase: Polyphase,
     mdct: Mdct,
     model: Model,
@@ -59,6 +64,15 @@ pub struct Encoder {
     frames: u64,
     /// Fraction of a byte by which the frames so far are too short, in units of 1 / sample_rate.
     padding: u32,
+}
+
+/// What the length of frames follows.
+#[derive(Clone, Copy)]
+enum Rate {
+    /// The `bitrate_index` of all frames.
+    Constant(u32),
+    /// The price of bits, as a binary logarithm: the same for all frames.
+    Variable(f32),
 }
 
 /// What the stages remember of one channel.
@@ -85,13 +99,33 @@ impl Encoder {
     /// # Errors
     /// If the sampling rate, the number of channels or the bitrate is none that Layer III has.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        let format = Format::new(config)?;
+        let format = Format::new(config.sample_rate, config.channels)?;
+        let rate = Rate::Constant(format.bitrate_index(config.bitrate)?);
+        Ok(Self::with_rate(format, rate))
+    }
+
+    /// An encoder that gives every frame the bits that a constant quality takes: 0 is the best, 9 the smallest. At
+    /// 44.1 kHz stereo music takes about 170 kbit/s at quality 2.
+    ///
+    /// # Errors
+    /// If the sampling rate or the number of channels is none that Layer III has, or if the quality is above 9.
+    pub fn new_vbr(sample_rate: u32, channels: usize, quality: u8) -> Result<Self, ConfigError> {
+        let format = Format::new(sample_rate, channels)?;
+        if quality > 9 {
+            return Err(ConfigError::Quality(quality));
+        }
+        let price = BEST_QUALITY + QUALITY_STEP * f32::from(quality);
+        Ok(Self::with_rate(format, Rate::Variable(price)))
+    }
+
+    fn with_rate(format: Format, rate: Rate) -> Self {
         let channel = || Channel {
             pcm: vec![0.0; HISTORY],
             subbands: [[0.0; SUBBANDS]; SLOTS],
             history: psycho::History::default(),
         };
-        Ok(Self {
+        Self {
+            rate,
             polyphase: Polyphase::new(),
             mdct: Mdct::new(format.row),
             model: Model::new(&format),
@@ -106,7 +140,7 @@ impl Encoder {
             frames: 0,
             padding: 0,
             format,
-        })
+        }
     }
 
     /// Samples of a frame in each channel: 1152 in MPEG-1, 576 in MPEG-2 and MPEG-2.5.
@@ -169,12 +203,26 @@ impl Encoder {
     fn encode_frame(&mut self, frames: &mut Vec<Vec<u8>>) {
         let mut granules: Vec<Granule> = (0..self.format.granules()).map(|g| self.analyse(g)).collect();
         let mid_side = self.format.channels == 2 && self.choose_mid_side(&mut granules);
-        let (length, padding) = self.next_frame_length();
-        let slot = length - 4 - self.format.side_info_len() as u32;
         let main_data_begin = self.reservoir.main_data_begin();
-        let (quantized, price) = self.quantize(&granules, slot);
+        let (quantized, price, bitrate_index, padding) = match self.rate {
+            Rate::Constant(bitrate_index) => {
+                let padding = self.next_padding(bitrate_index);
+                let limits = self.reservoir.limits(self.slot(bitrate_index, padding));
+                let (quantized, price) = self.quantize(&granules, self.reservoir.price(), limits);
+                (quantized, price, bitrate_index, padding)
+            }
+            Rate::Variable(price) => {
+                let most = self.slot(14, false) + main_data_begin;
+                let (quantized, price) = self.quantize(&granules, price, (0, most));
+                let bytes = bits_of(&quantized).div_ceil(8);
+                let fits = |index: &u32| self.slot(*index, false) + main_data_begin >= bytes;
+                (quantized, price, (1..14).find(fits).unwrap_or(14), false)
+            }
+        };
+        let slot = self.slot(bitrate_index, padding);
 
-        let mut info = FrameInfo { padding, mid_side, main_data_begin, ..FrameInfo::default() };
+        let mut info =
+            FrameInfo { bitrate_index, padding, mid_side, main_data_begin, ..FrameInfo::default() };
         let mut main_data = BitWriter::new();
         for (g, channels) in quantized.iter().enumerate() {
             for (c, granule) in channels.iter().enumerate() {
@@ -250,9 +298,14 @@ impl Encoder {
         mid_side
     }
 
-    /// Quantises a frame at the price of bits that the reservoir asks for, or at the one at which the frame fits.
-    /// Returns the price as well, as a binary logarithm.
-    fn quantize(&self, granules: &[Granule], slot: u32) -> (Vec<Vec<QuantizedGranule>>, f32) {
+    /// Quantises a frame at a price of bits, or at the nearest one at which it takes the least to the most bytes.
+    /// Returns the price, a binary logarithm, as well.
+    fn quantize(
+        &self,
+        granules: &[Granule],
+        mut price: f32,
+        (least, most): (u32, u32),
+    ) -> (Vec<Vec<QuantizedGranule>>, f32) {
         let mut spectra: Vec<Vec<Spectrum>> = granules
             .iter()
             .map(|granule| {
@@ -270,15 +323,12 @@ impl Encoder {
                     .collect()
             })
             .collect();
-        let (least, most) = self.reservoir.limits(slot);
-        let mut price = self.reservoir.price();
         // Prices known to be too low and too high.
         let (mut low, mut high) = (f32::NEG_INFINITY, f32::INFINITY);
         let mut kept = None;
         for attempt in 0.. {
             let quantized = self.quantize_at(&mut spectra, price);
-            let bits: u32 = quantized.iter().flatten().map(|granule| granule.info.part2_3_length).sum();
-            let bytes = bits.div_ceil(8);
+            let bytes = bits_of(&quantized).div_ceil(8);
             if bytes > most {
                 low = price;
             } else {
@@ -328,14 +378,29 @@ impl Encoder {
         frame
     }
 
-    /// Bytes of the next frame and whether one of them is padding: whole bytes whose mean is the bitrate.
-    fn next_frame_length(&mut self) -> (u32, bool) {
-        let bytes_by_rate = self.samples_per_frame() as u32 / 8 * self.format.bitrate;
-        self.padding += bytes_by_rate % self.format.sample_rate;
+    /// Bytes of a frame without padding, and what is missing to the bitrate in units of 1 / sample_rate.
+    fn frame_length(&self, bitrate_index: u32) -> (u32, u32) {
+        let bytes_by_rate = self.samples_per_frame() as u32 / 8 * self.format.bitrate(bitrate_index);
+        (bytes_by_rate / self.format.sample_rate, bytes_by_rate % self.format.sample_rate)
+    }
+
+    /// Bytes of main data that a frame has room for.
+    fn slot(&self, bitrate_index: u32, padding: bool) -> u32 {
+        self.frame_length(bitrate_index).0 + u32::from(padding) - 4 - self.format.side_info_len() as u32
+    }
+
+    /// Whether the next frame needs a byte of padding for the mean to be the bitrate.
+    fn next_padding(&mut self, bitrate_index: u32) -> bool {
+        self.padding += self.frame_length(bitrate_index).1;
         let padding = self.padding >= self.format.sample_rate;
         if padding {
             self.padding -= self.format.sample_rate;
         }
-        (bytes_by_rate / self.format.sample_rate + u32::from(padding), padding)
+        padding
     }
+}
+
+/// Bits of main data of a frame.
+fn bits_of(frame: &[Vec<QuantizedGranule>]) -> u32 {
+    frame.iter().flatten().map(|granule| granule.info.part2_3_length).sum()
 }

@@ -19,6 +19,8 @@ pub enum ConfigError {
         /// The nearest legal bitrate, bit/s.
         nearest: u32,
     },
+    /// The quality of a variable bitrate is none from 0 to 9.
+    Quality(u8),
 }
 
 impl fmt::Display for ConfigError {
@@ -35,6 +37,7 @@ impl fmt::Display for ConfigError {
                     "bitrate {bitrate} bit/s is none of those at {sample_rate} Hz; the nearest is {nearest} bit/s"
                 )
             }
+            Self::Quality(quality) => write!(f, "quality {quality}: variable bitrates have 0 (best) to 9"),
         }
     }
 }

@@ -47,6 +47,8 @@ pub(crate) struct GranuleInfo {
 /// Header and side information of one frame.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct FrameInfo {
+    /// 1 to 14, by which the length of the frame follows.
+    pub(crate) bitrate_index: u32,
     /// Whether the frame is one byte longer.
     pub(crate) padding: bool,
     /// Whether the channels are the middle and the side rather than left and right.
@@ -79,7 +81,7 @@ impl FrameInfo {
         );
         out.put(0b01, 2); // Layer III
         out.put(1, 1); // protection_bit: no CRC
-        out.put(format.bitrate_index, 4);
+        out.put(self.bitrate_index, 4);
         out.put(format.sampling_frequency, 2);
         out.put(u32::from(self.padding), 1);
         out.put(0, 1); // private_bit
@@ -143,14 +145,13 @@ impl GranuleInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
     use oggflv_common::{BitCounter, BitWriter};
 
     #[test]
     fn lengths_are_those_of_the_standard() {
         for sample_rate in crate::tables::SAMPLE_RATES {
             for channels in 1..=2 {
-                let format = Format::new(Config::new(sample_rate, channels, 64_000)).unwrap();
+                let format = Format::new(sample_rate, channels).unwrap();
                 for block_type in BlockType::ALL {
                     let granule = GranuleInfo { block_type, ..GranuleInfo::default() };
                     let mut counter = BitCounter::new();
@@ -164,9 +165,10 @@ mod tests {
 
     #[test]
     fn header_of_128_kbit_stereo() {
-        let format = Format::new(Config::new(44100, 2, 128_000)).unwrap();
+        let format = Format::new(44100, 2).unwrap();
         let mut writer = BitWriter::new();
-        FrameInfo { padding: true, ..FrameInfo::default() }.write_header(&format, &mut writer);
+        FrameInfo { bitrate_index: 9, padding: true, ..FrameInfo::default() }
+            .write_header(&format, &mut writer);
         assert_eq!(writer.into_bytes(), [0xFF, 0xFB, 0x92, 0x44]);
     }
 }

@@ -286,10 +286,9 @@ impl Fft {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
 
     fn model(sample_rate: u32) -> Model {
-        Model::new(&Format::new(Config::new(sample_rate, 1, 64_000)).unwrap())
+        Model::new(&Format::new(sample_rate, 1).unwrap())
     }
 
     fn sine(frequency: f64, amplitude: f64, sample_rate: u32) -> Vec<f32> {

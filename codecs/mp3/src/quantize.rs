@@ -411,7 +411,6 @@ fn nearest(x: f32) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
 
     fn lines(scale: f32) -> [f32; LINES] {
         std::array::from_fn(|i| {
@@ -444,7 +443,7 @@ mod tests {
     }
 
     fn setup() -> (Format, Quantizer, Huffman) {
-        let format = Format::new(Config::new(44100, 1, 128_000)).unwrap();
+        let format = Format::new(44100, 1).unwrap();
         let quantizer = Quantizer::new(&format);
         (format, quantizer, Huffman::new())
     }

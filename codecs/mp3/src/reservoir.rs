@@ -67,12 +67,11 @@ impl Reservoir {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
 
     #[test]
     fn never_negative_and_never_above_main_data_begin() {
         for (rate, capacity) in [(44100, 511), (22050, 255)] {
-            let mut reservoir = Reservoir::new(&Format::new(Config::new(rate, 2, 64_000)).unwrap());
+            let mut reservoir = Reservoir::new(&Format::new(rate, 2).unwrap());
             let (mut given, mut taken) = (0u64, 0u64);
             for i in 0..1000u32 {
                 let slot = 150 + i % 2;
@@ -95,7 +94,7 @@ mod tests {
 
     #[test]
     fn the_price_falls_as_the_reservoir_fills_and_follows_the_frames() {
-        let mut reservoir = Reservoir::new(&Format::new(Config::new(44100, 2, 128_000)).unwrap());
+        let mut reservoir = Reservoir::new(&Format::new(44100, 2).unwrap());
         let empty = reservoir.price();
         reservoir.settle(400, 0, FIRST_PRICE);
         assert!(reservoir.price() < empty);
