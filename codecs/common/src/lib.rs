@@ -1,4 +1,4 @@
-//! What the codecs of oggflv share: bit streams and frames.
+//! What the codecs of oggflv share: bit streams, frames, and the choice of vector instructions.
 //!
 //! Nothing here knows a codec, a file or a thread.
 

@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn quantisation_rounds_to_the_interval() {
-        let kernels = Kernels::new(Level::Scalar);
+        let kernels = Kernels::new(Level::SCALAR);
         for quantizer in 1..=31 {
             for c in -2040i16..=2040 {
                 let mut block = [0; 64];

@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn gain_is_the_difference_of_costs() {
-        let kernels = Kernels::new(Level::Scalar);
+        let kernels = Kernels::new(Level::SCALAR);
         for (i, block) in blocks().enumerate() {
             let (quantizer, first) = (2 + (i % 20) as u8, i % 2);
             let lambda = 54 * i32::from(quantizer).pow(2);
@@ -156,7 +156,7 @@ mod tests {
     /// Every combination of the candidates of small blocks.
     #[test]
     fn the_choice_is_the_best_one() {
-        let kernels = Kernels::new(Level::Scalar);
+        let kernels = Kernels::new(Level::SCALAR);
         let mut compared = 0;
         for (i, block) in blocks().enumerate() {
             let quantizer = 6 + (i % 20) as u8;
