@@ -170,11 +170,7 @@ impl Lookahead {
             let [top, bottom] = [2 * y, 2 * y + 1].map(|y| luma.row(y.min(luma.height - 1)));
             let start = half.index(0, y as isize);
             let out = &mut half.data[start..][..half.width];
-            let pairs = top.chunks_exact(2).zip(bottom.chunks_exact(2));
-            for (sample, (a, b)) in out.iter_mut().zip(pairs) {
-                let sum = u16::from(a[0]) + u16::from(a[1]) + u16::from(b[0]) + u16::from(b[1]);
-                *sample = ((sum + 2) >> 2) as u8;
-            }
+            (self.kernels.halve)(top, bottom, &mut out[..whole]);
             let edge = (u16::from(top[luma.width - 1]) + u16::from(bottom[luma.width - 1]) + 1) >> 1;
             out[whole..].fill(edge as u8);
         }

@@ -52,6 +52,8 @@ pub(crate) struct Kernels {
     pub(crate) quantize: fn(&Block, Divisor, &mut Block) -> u64,
     /// Adds the inverse transform of coefficients (-2047 to 2047) to 8x8 samples.
     pub(crate) inverse_add: fn(&Block, &mut [u8]),
+    /// Means of 2x2 samples of two rows, which have at least twice as many.
+    pub(crate) halve: fn(top: &[u8], bottom: &[u8], &mut [u8]),
     /// Sum of squared differences of the six blocks of a macroblock.
     pub(crate) squared_error: fn(&[u8; 384], &[u8; 384]) -> u32,
 }
@@ -70,11 +72,12 @@ impl Kernels {
             forward_2: scalar::forward_2,
             quantize: scalar::quantize,
             inverse_add: scalar::inverse_add,
+            halve: scalar::halve,
             squared_error: scalar::squared_error,
         };
         match level.isa() {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => x86::kernels(),
+            Isa::Avx2 => x86::kernels(level),
             _ => scalar,
         }
     }

@@ -191,3 +191,10 @@ pub(super) fn inverse_add(coefficients: &Block, samples: &mut [u8]) {
 pub(super) fn squared_error(a: &[u8; 384], b: &[u8; 384]) -> u32 {
     a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b)).pow(2)).sum()
 }
+
+pub(super) fn halve(top: &[u8], bottom: &[u8], out: &mut [u8]) {
+    for (out, (a, b)) in out.iter_mut().zip(top.chunks_exact(2).zip(bottom.chunks_exact(2))) {
+        let sum = u16::from(a[0]) + u16::from(a[1]) + u16::from(b[0]) + u16::from(b[1]);
+        *out = ((sum + 2) >> 2) as u8;
+    }
+}

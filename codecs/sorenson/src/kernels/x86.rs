@@ -1,17 +1,18 @@
 //! AVX2.
 
-use super::scalar::{COS, W};
+use super::scalar::{self, COS, W};
 use super::{Block, Divisor, Fraction, Kernels, STRIDE};
+use oggflv_common::simd::{Isa, Level};
 use std::arch::x86_64::*;
 
-/// The kernels for AVX2; only for a processor that has it.
-pub(super) fn kernels() -> Kernels {
-    assert!(std::arch::is_x86_feature_detected!("avx2"));
+/// The kernels for AVX2, which `level` proves that the processor has.
+pub(super) fn kernels(level: Level) -> Kernels {
+    assert!(level.isa() == Isa::Avx2);
     /// Makes a plain function of one that needs AVX2.
     macro_rules! enter {
         ($kernel:ident($($name:ident: $kind:ty),*) $(-> $result:ty)?) => {{
             fn enter($($name: $kind),*) $(-> $result)? {
-                // SAFETY: `enter` only gets out through `kernels`, which has seen that the processor has AVX2.
+                // SAFETY: `enter` only gets out through `kernels`, which has seen a level that proves AVX2.
                 unsafe { $kernel($($name),*) }
             }
             enter
@@ -28,6 +29,7 @@ pub(super) fn kernels() -> Kernels {
         forward_2: enter!(forward_2(source: &[u8; 128], prediction: &[u8; 128], out: &mut [Block; 2])),
         quantize: enter!(quantize(coefficients: &Block, divisor: Divisor, levels: &mut Block) -> u64),
         inverse_add: enter!(inverse_add(coefficients: &Block, samples: &mut [u8])),
+        halve: enter!(halve(top: &[u8], bottom: &[u8], out: &mut [u8])),
         squared_error: enter!(squared_error(a: &[u8; 384], b: &[u8; 384]) -> u32),
     }
 }
@@ -505,4 +507,18 @@ fn squared_error(a: &[u8; 384], b: &[u8; 384]) -> u32 {
         sums = _mm256_add_epi32(sums, _mm256_madd_epi16(d, d));
     }
     sum_32(sums)
+}
+
+#[target_feature(enable = "avx2")]
+fn halve(top: &[u8], bottom: &[u8], out: &mut [u8]) {
+    let ones = _mm256_set1_epi8(1);
+    let whole = out.len() / 16 * 16;
+    for at in (0..whole).step_by(16) {
+        let pairs = |row| _mm256_maddubs_epi16(load_32(row, 2 * at), ones);
+        let sums = _mm256_add_epi16(_mm256_add_epi16(pairs(top), pairs(bottom)), _mm256_set1_epi16(2));
+        let means = _mm256_srli_epi16(sums, 2);
+        let packed = _mm256_permute4x64_epi64(_mm256_packus_epi16(means, means), 0xD8);
+        store_16(out, at, _mm256_castsi256_si128(packed));
+    }
+    scalar::halve(&top[2 * whole..], &bottom[2 * whole..], &mut out[whole..]);
 }
