@@ -256,7 +256,7 @@ impl Lookahead {
             return false;
         }
         let sum = |cost: fn(&Estimate) -> u32| blocks.iter().map(|b| u64::from(cost(b))).sum::<u64>();
-        20 * sum(|b| b.inter) > 19 * sum(|b| b.intra)
+        20 * sum(|b| b.inter) > 17 * sum(|b| b.intra)
     }
 
     /// Plans the frames at the front: as many as have enough frames behind them.
