@@ -247,20 +247,20 @@ impl<'a> Sink<'a> {
         if time > Time::FLV_LIMIT {
             return Err(Stop::Input(InputError::TooLong));
         }
+        let mut missing = (time.to_units(self.format.sample_rate, 1) - self.samples).max(0);
+        self.silence += missing;
+        // Known before any of it is encoded.
+        if self.silence > i64::from(SILENCE_LIMIT_HOURS * 3600) * i64::from(self.format.sample_rate) {
+            return Err(Stop::Input(InputError::TooSilent { hours: SILENCE_LIMIT_HOURS }));
+        }
         let silence = vec![vec![0.0; SILENCE_SAMPLES]; self.format.channels()];
-        loop {
-            let missing = (time.to_units(self.format.sample_rate, 1) - self.samples).max(0);
+        while missing > 0 {
             let count = SILENCE_SAMPLES.min(missing as usize);
-            if count == 0 {
-                return Ok(());
-            }
-            self.silence += count as i64;
-            if self.silence > i64::from(SILENCE_LIMIT_HOURS * 3600) * i64::from(self.format.sample_rate) {
-                return Err(Stop::Input(InputError::TooSilent { hours: SILENCE_LIMIT_HOURS }));
-            }
             let silence: Vec<&[f32]> = silence.iter().map(|channel| &channel[..count]).collect();
             self.encode(&silence)?;
+            missing -= count as i64;
         }
+        Ok(())
     }
 
     fn push(&mut self, pcm: &Pcm) -> Result<(), Stop> {

@@ -131,7 +131,8 @@ fn warnings<R: Read>(demuxer: &Demuxer<Counted<R>>) -> Vec<String> {
     let damage = demuxer.damage();
     let lost = damage.incomplete_packets + damage.packets_over_limit;
     let kinds = [
-        (damage.bytes_outside_pages, "bytes outside pages"),
+        // Where the file is cut off, these are those of the cut page.
+        (if damage.truncated { 0 } else { damage.bytes_outside_pages }, "bytes outside pages"),
         (damage.pages_with_bad_crc, "bad checksums"),
         (damage.page_gaps, "gaps in page numbers"),
         (lost, "lost packets"),
