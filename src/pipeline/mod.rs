@@ -51,8 +51,6 @@ pub struct Report {
     pub duration: Time,
     /// Size of the output in bytes.
     pub bytes: u64,
-    /// Pictures and repetitions of pictures in the source.
-    pub pictures: u64,
     /// Size of the output's pictures, if there are any.
     pub size: Option<(usize, usize)>,
     /// What the user should know though it did not stop the conversion, a sentence each.
