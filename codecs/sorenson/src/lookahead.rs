@@ -54,6 +54,10 @@ pub struct Lookahead {
     window: VecDeque<Entry>,
     /// How many at the front of `window` have plans.
     planned: usize,
+    /// Frames that a plan looks ahead at least, and frames planned in one go.
+    depth: usize,
+    batch: usize,
+    key_requested: bool,
     /// Frames since the last key frame, itself included.
     since_key: u32,
     finished: bool,
@@ -80,10 +84,10 @@ struct Estimate {
     moving: bool,
 }
 
-/// Frames that a plan looks ahead at least, unless a key frame or the end comes first.
-const DEPTH: usize = 40;
-/// Frames planned in one go.
-const BATCH: usize = 20;
+/// Frames held at most. A third of them is planned in one go, the others are what these plans look at.
+const FRAMES: usize = 60;
+/// Bytes that these frames may take, except that there are always some.
+const FRAMES_BYTES: usize = 96 << 20;
 /// The quantiser goes with the inverse of this root of what a macroblock is worth.
 const STRENGTH: u32 = 5;
 /// Sum of 64 absolute differences below which nothing moves.
@@ -99,6 +103,8 @@ impl Lookahead {
     /// For the frames of an encoder with the same settings, which must be legal.
     #[must_use]
     pub fn new(config: &Config) -> Self {
+        let frames = (FRAMES_BYTES / (config.width * config.height * 3 / 2).max(1)).min(FRAMES);
+        let batch = (frames / 3).max(1);
         Self {
             config: config.clone(),
             kernels: Kernels::new(Level::active()),
@@ -107,6 +113,9 @@ impl Lookahead {
             last: None,
             window: VecDeque::new(),
             planned: 0,
+            depth: 2 * batch,
+            batch,
+            key_requested: false,
             since_key: 0,
             finished: false,
         }
@@ -114,9 +123,11 @@ impl Lookahead {
 
     /// Takes the next frame.
     ///
+    /// Tells whether it becomes a key frame.
+    ///
     /// # Errors
     /// If the frame is not 4:2:0 of the configured size.
-    pub fn send(&mut self, frame: Frame) -> Result<(), EncodeError> {
+    pub fn send(&mut self, frame: Frame) -> Result<bool, EncodeError> {
         self.config.check(&frame)?;
         let half = self.half_size(&frame.planes[0].view());
         let mut blocks = vec![Estimate::default(); self.mb_width * self.mb_height];
@@ -125,11 +136,21 @@ impl Lookahead {
                 blocks[mb_y * self.mb_width + mb_x] = self.estimate(&half, mb_x, mb_y, &blocks);
             }
         }
-        let key = self.is_key(&blocks);
+        let key = std::mem::take(&mut self.key_requested) || self.is_key(&blocks);
         self.since_key = if key { 1 } else { self.since_key + 1 };
         self.last = Some(half);
         self.window.push_back(Entry { frame, key, blocks, factors: Vec::new() });
-        Ok(())
+        Ok(key)
+    }
+
+    /// Makes the next frame that is sent a key frame.
+    pub fn request_keyframe(&mut self) {
+        self.key_requested = true;
+    }
+
+    /// Plans all frames that are there without waiting for more.
+    pub fn flush(&mut self) {
+        self.plan(self.window.len());
     }
 
     /// Says that no frame follows.
@@ -146,10 +167,13 @@ impl Lookahead {
     /// The next frame with its plan, or `None` if more frames must be sent first or all were received.
     pub fn receive(&mut self) -> Option<(Frame, Plan)> {
         if self.planned == 0 {
-            if self.window.len() < DEPTH + BATCH && !self.finished {
+            if self.finished {
+                self.plan(self.window.len());
+            } else if self.window.len() >= self.depth + self.batch {
+                self.plan(self.batch);
+            } else {
                 return None;
             }
-            self.plan();
         }
         let entry = self.window.pop_front()?;
         self.planned -= 1;
@@ -259,9 +283,8 @@ impl Lookahead {
         20 * sum(|b| b.inter) > 17 * sum(|b| b.intra)
     }
 
-    /// Plans the frames at the front: as many as have enough frames behind them.
-    fn plan(&mut self) {
-        let count = if self.finished { self.window.len() } else { BATCH };
+    /// Plans the first `count` frames of the window.
+    fn plan(&mut self, count: usize) {
         let blocks = self.mb_width * self.mb_height;
         // What the frame after the one in hand takes from it.
         let mut taken = vec![0; blocks];

@@ -10,9 +10,10 @@ use crate::lookahead::Plan;
 use crate::picture::PictureType;
 use crate::rate::RateControl;
 use oggflv_common::{Frame, PixelFormat};
+use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 /// More threads than this have nothing to do; rate control counts on it.
 const MAX_THREADS: usize = RateControl::DELAY - 1;
@@ -26,8 +27,109 @@ pub enum Input {
     Repeat,
 }
 
-/// Encodes `inputs` with `threads` threads besides the calling one (0 or 1: on the calling one), and hands the packets to `sink` in
-/// order. At most `threads` inputs are in flight.
+/// What became of an [`Input`].
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The coded picture.
+    pub packet: Packet,
+    /// The frame that was encoded, for further use.
+    pub frame: Option<Frame>,
+}
+
+/// Encodes pictures with several threads. The packets are those of one [`Encoder`], some inputs later.
+#[derive(Debug)]
+pub struct ParallelEncoder {
+    config: Config,
+    /// Encodes by itself where one thread is wanted; else it is what the threads start from.
+    encoder: Encoder,
+    threads: usize,
+    workers: Vec<Worker>,
+    /// Inputs taken, and packets given.
+    taken: u64,
+    given: u64,
+    /// The newest picture.
+    last: Arc<Progress>,
+}
+
+impl ParallelEncoder {
+    /// An encoder with `threads` threads, or one that works on the caller's thread if that is 1.
+    ///
+    /// # Errors
+    /// If a setting is outside its range.
+    pub fn new(config: Config, preset: Preset, threads: NonZeroUsize) -> Result<Self, ConfigError> {
+        Ok(Self {
+            encoder: Encoder::with_preset(config.clone(), preset)?,
+            config,
+            threads: threads.get().min(MAX_THREADS),
+            workers: Vec::new(),
+            taken: 0,
+            given: 0,
+            last: Arc::default(),
+        })
+    }
+
+    /// Hands over an input, and hands out the result of the oldest one if there are as many in work as threads.
+    ///
+    /// # Errors
+    /// If the frame is not 4:2:0 of the configured size.
+    ///
+    /// # Panics
+    /// If a thread cannot be started, or has panicked.
+    pub fn encode(&mut self, input: Input) -> Result<Option<Output>, EncodeError> {
+        if self.threads == 1 {
+            return self.encode_here(input).map(Some);
+        }
+        let input = match input {
+            Input::Repeat if self.taken == 0 => {
+                let black = Frame::new(PixelFormat::Yuv420, self.config.width, self.config.height);
+                Input::Frame(black, Plan::flat(&self.config, true))
+            }
+            input => input,
+        };
+        if let Input::Frame(frame, _) = &input {
+            self.config.check(frame)?;
+        }
+        let oldest = if self.in_work() == self.threads { self.finish() } else { None };
+        let index = (self.taken % self.threads as u64) as usize;
+        if index == self.workers.len() {
+            self.workers.push(Worker::new(index, self.encoder.clone()));
+        }
+        let own = Arc::new(Progress::default());
+        let before = std::mem::replace(&mut self.last, Arc::clone(&own));
+        self.workers[index].send(Job { number: self.taken, input, before, own });
+        self.taken += 1;
+        Ok(oldest)
+    }
+
+    /// Waits for the result of the oldest input in work. None if there is none.
+    ///
+    /// # Panics
+    /// If a thread has panicked.
+    pub fn finish(&mut self) -> Option<Output> {
+        if self.in_work() == 0 {
+            return None;
+        }
+        let index = (self.given % self.threads as u64) as usize;
+        self.given += 1;
+        Some(self.workers[index].output())
+    }
+
+    fn in_work(&self) -> usize {
+        (self.taken - self.given) as usize
+    }
+
+    fn encode_here(&mut self, input: Input) -> Result<Output, EncodeError> {
+        Ok(match input {
+            Input::Frame(frame, plan) => {
+                let packet = self.encoder.encode_planned(&frame, &plan)?;
+                Output { packet, frame: Some(frame) }
+            }
+            Input::Repeat => Output { packet: self.encoder.encode_skipped(), frame: None },
+        })
+    }
+}
+
+/// Encodes `inputs` by a [`ParallelEncoder`], and hands the packets to `sink` in order.
 ///
 /// # Errors
 /// If a setting is outside its range, a frame does not fit, or `sink` says so; it is not called again then.
@@ -41,74 +143,61 @@ pub fn encode_parallel<E: From<ConfigError> + From<EncodeError>>(
     inputs: impl IntoIterator<Item = Input>,
     mut sink: impl FnMut(Packet) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut encoder = Encoder::with_preset(config.clone(), preset)?;
-    if threads <= 1 {
-        for input in inputs {
-            sink(match input {
-                Input::Frame(frame, plan) => encoder.encode_planned(&frame, &plan)?,
-                Input::Repeat => encoder.encode_skipped(),
-            })?;
+    let threads = NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN);
+    let mut encoder = ParallelEncoder::new(config.clone(), preset, threads)?;
+    for input in inputs {
+        if let Some(output) = encoder.encode(input)? {
+            sink(output.packet)?;
         }
-        return Ok(());
     }
-    let threads = threads.min(MAX_THREADS);
-    thread::scope(|scope| {
-        let mut workers: Vec<Worker> = Vec::new();
-        let mut last = Arc::new(Progress::default());
-        let mut count = 0;
-        for input in inputs {
-            let input = match input {
-                Input::Repeat if count == 0 => {
-                    let black = Frame::new(PixelFormat::Yuv420, config.width, config.height);
-                    Input::Frame(black, Plan::flat(config, true))
-                }
-                input => input,
-            };
-            if let Input::Frame(frame, _) = &input {
-                config.check(frame)?;
-            }
-            let index = (count % threads as u64) as usize;
-            if count >= threads as u64 {
-                sink(workers[index].packet())?;
-            } else {
-                let (jobs, received) = channel();
-                let (sender, packets) = channel();
-                let encoder = encoder.clone();
-                thread::Builder::new()
-                    .name(format!("sorenson {index}"))
-                    .spawn_scoped(scope, move || work(encoder, &received, &sender))
-                    .expect("the system gives a thread");
-                workers.push(Worker { jobs, packets });
-            }
-            let own = Arc::new(Progress::default());
-            let before = std::mem::replace(&mut last, Arc::clone(&own));
-            workers[index].send(Job { number: count, input, before, own });
-            count += 1;
-        }
-        for number in count.saturating_sub(threads as u64)..count {
-            sink(workers[(number % threads as u64) as usize].packet())?;
-        }
-        Ok(())
-    })
+    while let Some(output) = encoder.finish() {
+        sink(output.packet)?;
+    }
+    Ok(())
 }
 
 /// A thread that encodes.
+#[derive(Debug)]
 struct Worker {
-    jobs: Sender<Job>,
-    packets: Receiver<Packet>,
+    /// Gone when the thread is to end.
+    jobs: Option<Sender<Job>>,
+    outputs: Receiver<Output>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Worker {
-    fn send(&self, job: Job) {
-        self.jobs.send(job).expect("the encoding thread lives as long as its queue");
+    fn new(index: usize, encoder: Encoder) -> Self {
+        let (jobs, received) = channel();
+        let (sender, outputs) = channel();
+        let thread = thread::Builder::new()
+            .name(format!("sorenson {index}"))
+            .spawn(move || work(encoder, &received, &sender))
+            .expect("the system gives a thread");
+        Self { jobs: Some(jobs), outputs, thread: Some(thread) }
     }
 
-    fn packet(&self) -> Packet {
-        self.packets.recv().expect("the encoding thread answers every job")
+    fn send(&self, job: Job) {
+        let jobs = self.jobs.as_ref().expect("the queue is there until the worker is dropped");
+        jobs.send(job).expect("the encoding thread lives as long as its queue");
+    }
+
+    fn output(&self) -> Output {
+        self.outputs.recv().expect("the encoding thread answers every job")
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic has been reported where the packet was missed.
+            let _ = thread.join();
+        }
     }
 }
 
 /// A picture to encode.
+#[derive(Debug)]
 struct Job {
     number: u64,
     input: Input,
@@ -159,9 +248,14 @@ impl Drop for Job {
 }
 
 /// Encodes picture after picture until there are no more.
-fn work(mut encoder: Encoder, jobs: &Receiver<Job>, packets: &Sender<Packet>) {
-    for job in jobs {
-        if packets.send(encode(&mut encoder, &job)).is_err() {
+fn work(mut encoder: Encoder, jobs: &Receiver<Job>, outputs: &Sender<Output>) {
+    for mut job in jobs {
+        let packet = encode(&mut encoder, &job);
+        let frame = match std::mem::replace(&mut job.input, Input::Repeat) {
+            Input::Frame(frame, _) => Some(frame),
+            Input::Repeat => None,
+        };
+        if outputs.send(Output { packet, frame }).is_err() {
             return;
         }
     }
