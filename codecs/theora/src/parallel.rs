@@ -63,7 +63,7 @@ impl ParallelDecoder {
                 thread.spawn(move || shared.work()).ok()
             })
             .collect();
-        Ok(Self { shared, workers, depth: 2 * threads.get() })
+        Ok(Self { shared, workers, depth: 4 * threads.get() })
     }
 
     /// The identification header of the stream.
@@ -204,12 +204,12 @@ struct Job {
 #[derive(Debug)]
 struct Settled {
     picture: Arc<SharedPicture>,
-    /// What is to become of each plane: its memory, until a thread has taken it. Of frames that repeat nothing.
-    buffers: [Option<Vec<u8>>; 3],
-    /// The previous and the golden frame; none for key frames.
+    /// The number of the frame.
+    number: u64,
+    /// Which planes no thread has taken yet.
+    waiting: [bool; 3],
+    /// The previous and the golden frame, until the picture is complete; none for key frames.
     references: Option<[Arc<SharedPicture>; 2]>,
-    /// What the frames between the one that the buffers hold and this one left as it was; empty if not known.
-    kept: Vec<Arc<Vec<bool>>>,
 }
 
 impl Job {
@@ -233,9 +233,17 @@ enum Task {
         parsed: Arc<Parsed>,
         picture: Arc<SharedPicture>,
         references: Option<[Arc<SharedPicture>; 2]>,
-        kept: Vec<Arc<Vec<bool>>>,
-        buffer: Vec<u8>,
+        /// Memory for the plane, if there is any that is free.
+        buffer: Option<Buffer>,
+        serial: u64,
     },
+}
+
+/// The plane of an old frame.
+struct Buffer {
+    samples: Vec<u8>,
+    /// What the frames between the old one and the one to be made left as it was; none if that is not known.
+    kept: Option<Vec<Arc<Vec<bool>>>>,
 }
 
 #[derive(Debug)]
@@ -244,7 +252,8 @@ struct State {
     jobs: VecDeque<Job>,
     /// How many of the jobs, from the oldest on, are settled.
     settled: usize,
-    /// All pictures that there are, each with the number of its frame; those that nobody else has are free.
+    /// All pictures that there are, each with the number of its frame; the planes of those that nobody else has are
+    /// free.
     pictures: Vec<(u64, Arc<SharedPicture>)>,
     /// How many new frames there have been, the grey picture among them. They are numbered from 1.
     frames: u64,
@@ -264,19 +273,14 @@ impl State {
     fn next_task(&mut self) -> Option<Task> {
         for job in self.jobs.iter_mut().take(self.settled) {
             let (Some(settled), Some(parsed)) = (&mut job.settled, &job.parsed) else { continue };
-            let Settled { picture, buffers, references, kept } = settled;
+            let Settled { picture, number, waiting, references } = settled;
             let ready = |pli: usize| references.iter().flatten().all(|reference| reference.has(pli));
-            if let Some(pli) = (0..3).find(|&pli| buffers[pli].is_some() && ready(pli)) {
-                let (parsed, picture) = (parsed.clone(), picture.clone());
-                let (references, kept) = (references.clone(), kept.clone());
-                return buffers[pli].take().map(|buffer| Task::Plane {
-                    pli,
-                    parsed,
-                    picture,
-                    references,
-                    kept,
-                    buffer,
-                });
+            if let Some(pli) = (0..3).find(|&pli| waiting[pli] && ready(pli)) {
+                waiting[pli] = false;
+                let (parsed, picture, references) = (parsed.clone(), picture.clone(), references.clone());
+                let (number, serial) = (*number, job.serial);
+                let buffer = self.take_buffer(pli, number);
+                return Some(Task::Plane { pli, parsed, picture, references, buffer, serial });
             }
         }
         let job = self.jobs.iter_mut().find(|job| job.packet.is_some())?;
@@ -285,20 +289,20 @@ impl State {
     }
 
     /// Settles the pictures of all jobs that are parsed and behind none that is not.
-    fn settle(&mut self, stream: &Stream) {
+    fn settle(&mut self) {
         while let Some(job) = self.jobs.get(self.settled) {
             let Some(parsed) = job.parsed.clone() else { break };
             let settled = match parsed.kind {
-                Ok(FrameKind::Key) => self.new_frame(stream, &parsed, None),
+                Ok(FrameKind::Key) => self.new_frame(&parsed, None),
                 Ok(FrameKind::Inter) => {
                     let references = [self.previous.clone(), self.golden.clone()];
-                    self.new_frame(stream, &parsed, Some(references))
+                    self.new_frame(&parsed, Some(references))
                 }
                 Ok(FrameKind::Repeat) | Err(_) => Settled {
                     picture: self.previous.clone(),
-                    buffers: [None, None, None],
+                    number: self.frames,
+                    waiting: [false; 3],
                     references: None,
-                    kept: Vec::new(),
                 },
             };
             if parsed.kind == Ok(FrameKind::Key) {
@@ -310,36 +314,35 @@ impl State {
         }
     }
 
-    /// A picture for a new frame. The best is the free one that holds the newest frame: much of it may be right.
-    fn new_frame(
-        &mut self,
-        stream: &Stream,
-        parsed: &Parsed,
-        references: Option<[Arc<SharedPicture>; 2]>,
-    ) -> Settled {
-        self.pictures.sort_by_key(|&(number, _)| std::cmp::Reverse(number));
-        let free = self.pictures.iter_mut().position(|(_, picture)| Arc::get_mut(picture).is_some());
-        let (number, mut picture) =
-            free.map_or_else(Default::default, |index| self.pictures.swap_remove(index));
-        let mut buffers = [None, None, None];
-        if let Some(picture) = Arc::get_mut(&mut picture) {
-            buffers = [0, 1, 2].map(|pli| picture.planes[pli].take());
-        }
-        let age = (self.frames - number) as usize;
-        let mut kept = Vec::new();
-        if buffers.iter().all(Option::is_some) && age <= self.recent.len() {
-            kept.extend(self.recent.range(self.recent.len() - age..).cloned());
-        }
-        let planes = stream.layout.planes.map(|plane| plane.width() * plane.height());
-        let buffers = [0, 1, 2].map(|pli| buffers[pli].take().or_else(|| Some(vec![0; planes[pli]])));
-
+    /// A picture for a new frame.
+    fn new_frame(&mut self, parsed: &Parsed, references: Option<[Arc<SharedPicture>; 2]>) -> Settled {
+        let picture = Arc::new(SharedPicture::default());
         self.frames += 1;
         self.pictures.push((self.frames, picture.clone()));
         self.recent.push_back(parsed.unchanged.clone());
-        if self.recent.len() > MAX_AGE {
+        if self.recent.len() > MAX_AGE + self.settled {
             self.recent.pop_front();
         }
-        Settled { picture, buffers, references, kept }
+        Settled { picture, number: self.frames, waiting: [true; 3], references }
+    }
+
+    /// The memory of a free plane for a frame. The best is that of the newest frame: much of it may be right. So it is
+    /// looked for as late as possible.
+    fn take_buffer(&mut self, pli: usize, number: u64) -> Option<Buffer> {
+        let free = self.pictures.iter_mut().filter_map(|(old, picture)| {
+            let picture = Arc::get_mut(picture).filter(|picture| picture.has(pli))?;
+            Some((*old, picture))
+        });
+        let (old, picture) = free.max_by_key(|&(old, _)| old)?;
+        let samples = picture.planes[pli].take()?;
+        self.pictures
+            .retain(|(_, picture)| Arc::strong_count(picture) > 1 || (0..3).any(|pli| picture.has(pli)));
+        // The frames after the old one up to the one before this.
+        let first = self.frames + 1 - self.recent.len() as u64;
+        let kept = (old + 1 >= first).then(|| {
+            self.recent.range((old + 1 - first) as usize..(number - first) as usize).cloned().collect()
+        });
+        Some(Buffer { samples, kept })
     }
 }
 
@@ -384,15 +387,21 @@ impl Shared {
                 }
                 state
             }
-            Task::Plane { pli, parsed, picture, references, kept, buffer } => {
-                let plane = self.make_plane(pli, &parsed.frame, references, &kept, buffer);
-                let state = self.lock();
-                // Nobody else has had the buffer, so the place is empty.
+            Task::Plane { pli, parsed, picture, references, buffer, serial } => {
+                let plane = self.make_plane(pli, parsed, references, buffer);
+                let mut state = self.lock();
+                // Nobody else makes this plane, so the place is empty.
                 let _ = picture.planes[pli].set(plane);
+                if picture.is_complete() {
+                    let job = state.jobs.iter_mut().find(|job| job.serial == serial);
+                    if let Some(settled) = job.and_then(|job| job.settled.as_mut()) {
+                        settled.references = None;
+                    }
+                }
                 state
             }
         };
-        state.settle(&self.stream);
+        state.settle();
         self.changed.notify_all();
         state
     }
@@ -415,26 +424,32 @@ impl Shared {
     fn make_plane(
         &self,
         pli: usize,
-        frame: &ParsedFrame,
+        parsed: Arc<Parsed>,
         references: Option<[Arc<SharedPicture>; 2]>,
-        kept: &[Arc<Vec<bool>>],
-        mut buffer: Vec<u8>,
+        buffer: Option<Buffer>,
     ) -> Vec<u8> {
         let plane = &self.stream.layout.planes[pli];
-        let mut all_kept = vec![true; if kept.is_empty() { 0 } else { self.stream.layout.blocks() }];
-        for map in kept {
+        let (mut samples, maps) = match buffer {
+            Some(Buffer { samples, kept }) => (samples, kept),
+            None => (vec![0; plane.width() * plane.height()], None),
+        };
+        let kept = maps.map(|maps| {
+            let mut kept = vec![true; self.stream.layout.blocks()];
             let range = plane.first..plane.first + plane.blocks();
-            for (all_kept, &kept) in all_kept[range.clone()].iter_mut().zip(&map[range]) {
-                *all_kept &= kept;
+            for map in maps {
+                for (kept, &unchanged) in kept[range.clone()].iter_mut().zip(&map[range.clone()]) {
+                    *kept &= unchanged;
+                }
             }
-        }
-        let kept = (!kept.is_empty()).then_some(&all_kept[..]);
+            kept
+        });
         let reference = |index: usize| {
             let picture = references.as_ref().map(|references| &references[index]);
             picture.and_then(|picture| picture.planes[pli].get()).map_or(&[][..], |plane| plane)
         };
-        PlaneTask::new(frame, &self.stream, pli).run(&mut buffer, reference(0), reference(1), kept);
-        buffer
+        let task = PlaneTask::new(&parsed.frame, &self.stream, pli);
+        task.run(&mut samples, reference(0), reference(1), kept.as_deref());
+        samples
     }
 }
 

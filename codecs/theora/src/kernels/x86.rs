@@ -343,7 +343,12 @@ macro_rules! kernels {
                         let mut next_corner = None;
                         if has_below {
                             let below = bottom.add(stride);
-                            p = [load(below.add(stride)), load(below), load(bottom), load(bottom.sub(stride))];
+                            p = [
+                                load(below.add(stride)),
+                                load(below),
+                                load(bottom),
+                                load(bottom.sub(stride)),
+                            ];
                             // The left edge changes only the first of the eight samples. That the corner does not wait
                             // for it lets the processor work on several blocks at once.
                             let early = filter_samples(p, twice);
