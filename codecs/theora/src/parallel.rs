@@ -19,8 +19,16 @@ use crate::stream::Stream;
 use crate::unchanged::{self, UnchangedBlocks};
 use crate::{Error, FrameKind, Limits};
 
-/// Decodes the data packets of one stream with several threads. The frames are those of a
-/// [`Decoder`](crate::Decoder), some packets later.
+/// Decodes the data packets of one stream with several threads.
+///
+/// Each packet gives one [`DecodedFrame`], in the order of the packets; which packet a frame belongs to is told by
+/// counting. Kinds, pictures and maps of unchanged blocks are those that a [`Decoder`](crate::Decoder) has after the
+/// same packet, whatever the number of threads. A packet that is refused gives a frame, too: its kind is the error, and
+/// its picture and those after it are what they would be without the packet.
+///
+/// A frame comes a fixed number of packets later than its own, so [`decode`](Self::decode) gives none for the first
+/// packets, and [`finish`](Self::finish) gives what is left at the end. Between the calls the other threads go on
+/// working; while a call waits for a frame, its thread works as well. Dropping the decoder drops what is in work.
 #[derive(Debug)]
 pub struct ParallelDecoder {
     shared: Arc<Shared>,
@@ -31,7 +39,10 @@ pub struct ParallelDecoder {
 
 impl ParallelDecoder {
     /// A decoder for the stream with these headers, which decodes with `threads` threads, the caller's among them.
-    /// Two frames for each thread are in work at once, and their memory is what the decoder takes.
+    /// Inter frames before the first key frame predict from grey pictures: every sample is 0x80.
+    ///
+    /// At most three packets for each thread are in work at once. What they say and their pictures are the memory that
+    /// the decoder takes, besides the golden and the previous picture, and the pictures of frames that the caller keeps.
     ///
     /// # Errors
     /// If the coded frame is larger than the limits allow.
@@ -63,7 +74,7 @@ impl ParallelDecoder {
                 thread.spawn(move || shared.work()).ok()
             })
             .collect();
-        Ok(Self { shared, workers, depth: 4 * threads.get() })
+        Ok(Self { shared, workers, depth: PACKETS_IN_WORK * threads.get() })
     }
 
     /// The identification header of the stream.
@@ -72,7 +83,8 @@ impl ParallelDecoder {
         &self.shared.stream.identification
     }
 
-    /// Hands over a data packet, and hands out the oldest frame that is in work if there are enough of them.
+    /// Hands over a data packet, and hands out the oldest frame that is in work if there are more than three for each
+    /// thread. If so, waits until that frame is there.
     ///
     /// # Panics
     /// If a thread of the decoder has panicked.
@@ -86,7 +98,8 @@ impl ParallelDecoder {
         if enough { self.finish() } else { None }
     }
 
-    /// Hands out the oldest frame that is in work. None if there is none.
+    /// Hands out the oldest frame that is in work, and waits until it is there. None if there is none. More packets may
+    /// follow.
     ///
     /// # Panics
     /// If a thread of the decoder has panicked.
@@ -121,6 +134,10 @@ impl Drop for ParallelDecoder {
     }
 }
 
+/// How many packets are in work at most for each thread. More of them bridge frames that take long, but what has been
+/// parsed should still be in the cache when its planes are made.
+const PACKETS_IN_WORK: usize = 3;
+
 /// A frame that a [`ParallelDecoder`] has decoded. While it is kept, its picture stays as it is.
 #[derive(Clone, Debug)]
 pub struct DecodedFrame {
@@ -146,8 +163,9 @@ impl DecodedFrame {
         self.shared.stream.picture([plane(0), plane(1), plane(2)])
     }
 
-    /// Which blocks of a plane the packet left as they were, as [`Decoder::unchanged`](crate::Decoder::unchanged) has
-    /// it.
+    /// Which blocks of a plane (0 is Y, 1 Cb, 2 Cr) are as they were in the picture of the packet before, as
+    /// [`Decoder::unchanged`](crate::Decoder::unchanged) has it: relative to the frame that was handed out just before
+    /// this one, and not to any that the caller may have kept.
     ///
     /// # Panics
     /// If `pli` is above 2.
