@@ -7,15 +7,25 @@ use crate::runs::BitString;
 
 /// Reads which of the frame's `qi` values each coded block uses for its AC coefficients.
 pub(crate) fn read(reader: &mut BitReader<'_>, frame: &mut ParsedFrame) {
-    for &block in &frame.coded {
-        frame.qiis[block as usize] = 0;
+    if frame.header.nqis == 1 {
+        frame.coded.iter().for_each(|&block| frame.qiis[block as usize] = 0);
+        return;
     }
-    for qii in 0..frame.header.nqis as u8 - 1 {
+    // The first pass goes over all coded blocks, run by run.
+    let mut higher = BitString::long();
+    let mut blocks = &frame.coded[..];
+    while !blocks.is_empty() {
+        let (bit, length) = higher.next_run(reader, blocks.len());
+        let (run, rest) = blocks.split_at(length);
+        run.iter().for_each(|&block| frame.qiis[block as usize] = u8::from(bit));
+        blocks = rest;
+    }
+    if frame.header.nqis == 3 {
         let mut higher = BitString::long();
         for &block in &frame.coded {
-            let block_qii = &mut frame.qiis[block as usize];
-            if *block_qii == qii {
-                *block_qii += u8::from(higher.next(reader));
+            let qii = &mut frame.qiis[block as usize];
+            if *qii == 1 {
+                *qii += u8::from(higher.next(reader));
             }
         }
     }

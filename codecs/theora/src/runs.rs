@@ -12,12 +12,15 @@ const SHORT: [(u32, u32); 6] = [(1, 1), (3, 1), (5, 1), (7, 2), (11, 2), (15, 4)
 const LONGEST: u32 = 4129;
 
 /// Reads one run length: as many ones as lead the next bits tell the class, closed by a zero but for the last class.
+#[inline]
 fn read_run(reader: &mut BitReader<'_>, classes: &[(u32, u32)]) -> u32 {
     let last = classes.len() as u32 - 1;
-    let class = (reader.peek(last) << (32 - last)).leading_ones();
-    reader.skip((class + 1).min(last));
+    let next = reader.peek(32);
+    let class = next.leading_ones().min(last);
     let (start, bits) = classes[class as usize];
-    start + reader.read(bits)
+    let length = (class + 1).min(last) + bits;
+    reader.skip(length);
+    start + (next >> (32 - length) & ((1 << bits) - 1))
 }
 
 /// Reads a long-run or a short-run bit string, run by run.

@@ -405,8 +405,8 @@ macro_rules! kernels {
                 let response = _mm_srai_epi16::<3>(_mm_add_epi16(sum, _mm_set1_epi16(4)));
                 let sign = _mm_srai_epi16::<15>(response);
                 let magnitude = _mm_sub_epi16(_mm_xor_si128(response, sign), sign);
-                let tapered = _mm_min_epi16(magnitude, _mm_sub_epi16(twice, magnitude));
-                let limited = _mm_max_epi16(tapered, _mm_setzero_si128());
+                // Both are at most 256, so saturation without sign ends at zero.
+                let limited = _mm_min_epi16(magnitude, _mm_subs_epu16(twice, magnitude));
                 let response = _mm_sub_epi16(_mm_xor_si128(limited, sign), sign);
                 _mm_packus_epi16(_mm_add_epi16(p[1], response), _mm_sub_epi16(p[2], response))
             }
