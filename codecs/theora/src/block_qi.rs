@@ -7,27 +7,32 @@ use crate::runs::BitString;
 
 /// Reads which of the frame's `qi` values each coded block uses for its AC coefficients.
 pub(crate) fn read(reader: &mut BitReader<'_>, frame: &mut ParsedFrame) {
-    if frame.header.nqis == 1 {
-        frame.coded.iter().for_each(|&block| frame.qiis[block as usize] = 0);
-        return;
+    let ParsedFrame { qiis, coded, beyond_first_qi, .. } = frame;
+    qiis.fill(0);
+    beyond_first_qi.clear();
+    if frame.header.nqis > 1 {
+        for_set_runs(reader, coded, |run| {
+            run.iter().for_each(|&block| qiis[block as usize] = 1);
+            beyond_first_qi.extend_from_slice(run);
+        });
     }
-    // The first pass goes over all coded blocks, run by run.
-    let mut higher = BitString::long();
-    let mut blocks = &frame.coded[..];
+    if frame.header.nqis > 2 {
+        for_set_runs(reader, beyond_first_qi, |run| {
+            run.iter().for_each(|&block| qiis[block as usize] = 2);
+        });
+    }
+}
+
+/// Reads a bit for each block, and hands out the runs of those whose bits are set.
+fn for_set_runs(reader: &mut BitReader<'_>, mut blocks: &[u32], mut take: impl FnMut(&[u32])) {
+    let mut bits = BitString::long();
     while !blocks.is_empty() {
-        let (bit, length) = higher.next_run(reader, blocks.len());
+        let (bit, length) = bits.next_run(reader, blocks.len());
         let (run, rest) = blocks.split_at(length);
-        run.iter().for_each(|&block| frame.qiis[block as usize] = u8::from(bit));
-        blocks = rest;
-    }
-    if frame.header.nqis == 3 {
-        let mut higher = BitString::long();
-        for &block in &frame.coded {
-            let qii = &mut frame.qiis[block as usize];
-            if *qii == 1 {
-                *qii += u8::from(higher.next(reader));
-            }
+        if bit {
+            take(run);
         }
+        blocks = rest;
     }
 }
 
