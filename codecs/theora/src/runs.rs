@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn every_run_length_has_its_code() {
-        for (table, classes) in [(&LONG_TABLE[..], &LONG[..]), (&SHORT_TABLE, &SHORT)] {
+        for (table, runs) in [(&LONG_TABLE[..], &LONG_RUNS), (&SHORT_TABLE, &SHORT_RUNS)] {
             let mut next = 1;
             for &(code, start, bits) in table {
                 for offset in 0..1 << bits {
@@ -135,7 +135,7 @@ mod tests {
                     let length = writer.bits();
                     let bytes = writer.into_bytes();
                     let mut reader = BitReader::new(&bytes);
-                    assert_eq!(read_run(&mut reader, classes), start + offset);
+                    assert_eq!(read_run(&mut reader, runs), start + offset);
                     assert_eq!(reader.position(), length);
                     assert_eq!(start + offset, next, "no gap between the classes");
                     next += 1;
