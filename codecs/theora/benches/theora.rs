@@ -28,8 +28,9 @@ fn files() -> Vec<PathBuf> {
     let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
     let mut files =
         ["420", "coarse", "rate", "random-15"].map(|name| vectors.join(format!("{name}.pkt"))).to_vec();
-    let named = std::env::var_os("OGGFLV_BENCH_PACKETS").unwrap_or_default();
-    files.extend(std::env::split_paths(&named));
+    if let Some(named) = std::env::var_os("OGGFLV_BENCH_PACKETS") {
+        files.extend(std::env::split_paths(&named));
+    }
     files
 }
 
@@ -63,7 +64,7 @@ fn decoder(criterion: &mut Criterion) {
         group.sample_size(10).throughput(Throughput::Elements(packets.len() as u64 - 3));
         group.bench_function("decoder", |bencher| bencher.iter(|| decode(&packets)));
         for threads in [1, 2, 4].into_iter().filter_map(NonZeroUsize::new) {
-            let name = format!("{threads} threads");
+            let name = format!("parallel decoder, threads: {threads}");
             group.bench_function(name, |bencher| bencher.iter(|| decode_parallel(&packets, threads)));
         }
     }

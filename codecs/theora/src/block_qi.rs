@@ -7,17 +7,32 @@ use crate::runs::BitString;
 
 /// Reads which of the frame's `qi` values each coded block uses for its AC coefficients.
 pub(crate) fn read(reader: &mut BitReader<'_>, frame: &mut ParsedFrame) {
-    for &block in &frame.coded {
-        frame.qiis[block as usize] = 0;
+    let ParsedFrame { qiis, coded, beyond_first_qi, .. } = frame;
+    qiis.fill(0);
+    beyond_first_qi.clear();
+    if frame.header.nqis > 1 {
+        for_set_runs(reader, coded, |run| {
+            run.iter().for_each(|&block| qiis[block as usize] = 1);
+            beyond_first_qi.extend_from_slice(run);
+        });
     }
-    for qii in 0..frame.header.nqis as u8 - 1 {
-        let mut higher = BitString::long();
-        for &block in &frame.coded {
-            let block_qii = &mut frame.qiis[block as usize];
-            if *block_qii == qii {
-                *block_qii += u8::from(higher.next(reader));
-            }
+    if frame.header.nqis > 2 {
+        for_set_runs(reader, beyond_first_qi, |run| {
+            run.iter().for_each(|&block| qiis[block as usize] = 2);
+        });
+    }
+}
+
+/// Reads a bit for each block, and hands out the runs of those whose bits are set.
+fn for_set_runs(reader: &mut BitReader<'_>, mut blocks: &[u32], mut take: impl FnMut(&[u32])) {
+    let mut bits = BitString::long();
+    while !blocks.is_empty() {
+        let (bit, length) = bits.next_run(reader, blocks.len());
+        let (run, rest) = blocks.split_at(length);
+        if bit {
+            take(run);
         }
+        blocks = rest;
     }
 }
 

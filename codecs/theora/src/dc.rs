@@ -1,6 +1,7 @@
 //! Undoing DC prediction (Theora specification, 7.8).
 
 use crate::layout::{Layout, PlaneLayout};
+use crate::masks;
 use crate::parse::{ParsedFrame, Reference};
 
 /// Turns the DC residuals of all coded blocks into DC coefficients (section 7.8.2).
@@ -18,27 +19,34 @@ fn undo_plane(frame: &mut ParsedFrame, plane: &PlaneLayout) {
     let columns = plane.columns;
     let range = plane.first..plane.first + plane.blocks();
     let (mut references_below, mut dc_below) = (vec![Reference::None; columns], vec![0; columns + 2]);
-    let (mut usable, mut coded) = (vec![0; columns], vec![0; columns]);
+    let mut usable = vec![0; columns];
     let rows =
         frame.references[range.clone()].chunks_exact(columns).zip(frame.dc[range].chunks_exact_mut(columns));
     for (references, dc) in rows {
+        if references.iter().fold(0, |any, &reference| any | reference as u8) == Reference::None as u8 {
+            references_below.copy_from_slice(references);
+            continue;
+        }
         find_usable(&mut usable, references, &references_below);
+        // The lengths are those of the row, which spares checks.
+        let (dc, usable) = (&mut dc[..references.len()], &usable[..references.len()]);
         let mut left = 0;
-        for &column in find_coded(&mut coded, references) {
-            let column = column as usize;
-            let p = usize::from(usable[column]);
-            let last = &mut last[references[column] as usize];
-            let prediction = if p == 0 {
-                i32::from(*last)
-            } else {
-                predict(
-                    p,
-                    [left, dc_below[column], dc_below[column + 1], dc_below[column + 2]].map(i32::from),
-                )
-            };
-            *last = (i32::from(dc[column]) + prediction) as i16;
-            dc[column] = *last;
-            left = *last;
+        for start in (0..references.len()).step_by(masks::BLOCKS) {
+            let end = references.len().min(start + masks::BLOCKS);
+            for bit in masks::ones(masks::coded(&references[start..end])) {
+                let column = start + bit;
+                let p = usize::from(usable[column]);
+                let last = &mut last[references[column] as usize];
+                let prediction = if p == 0 {
+                    i32::from(*last)
+                } else {
+                    let below = &dc_below[column..column + 3];
+                    predict(p, [left, below[0], below[1], below[2]].map(i32::from))
+                };
+                left = (i32::from(dc[column]) + prediction) as i16;
+                *last = left;
+                dc[column] = left;
+            }
         }
         references_below.copy_from_slice(references);
         dc_below[1..=columns].copy_from_slice(dc);
@@ -63,54 +71,57 @@ fn find_usable(usable: &mut [u8], references: &[Reference], below: &[Reference])
     }
 }
 
-/// Lists the columns of the coded blocks of a row.
-fn find_coded<'a>(coded: &'a mut [u32], references: &[Reference]) -> &'a [u32] {
-    if references.iter().fold(0, |any, &reference| any | reference as u8) == Reference::None as u8 {
-        return &[];
-    }
-    let mut count = 0;
-    for (column, &reference) in (0..).zip(references) {
-        coded[count] = column;
-        count += usize::from(reference != Reference::None);
-    }
-    &coded[..count]
-}
-
-/// W and the binary logarithm of PDIV (table 7.47), by P with P[0] as the lowest bit.
+/// W and PDIV (table 7.47), by P with P[0] as the lowest bit.
 #[rustfmt::skip]
-const WEIGHTS: [([i32; 4], u32); 16] = [
-    ([0, 0, 0, 0], 0),
-    ([1, 0, 0, 0], 0),
-    ([0, 1, 0, 0], 0),
-    ([1, 0, 0, 0], 0),
-    ([0, 0, 1, 0], 0),
-    ([1, 0, 1, 0], 1),
-    ([0, 0, 1, 0], 0),
-    ([29, -26, 29, 0], 5),
-    ([0, 0, 0, 1], 0),
-    ([75, 0, 0, 53], 7),
-    ([0, 1, 0, 1], 1),
-    ([75, 0, 0, 53], 7),
-    ([0, 0, 1, 0], 0),
-    ([75, 0, 0, 53], 7),
-    ([0, 3, 10, 3], 4),
-    ([29, -26, 29, 0], 5),
+const TABLE: [([i32; 4], i32); 16] = [
+    ([0, 0, 0, 0], 1),
+    ([1, 0, 0, 0], 1),
+    ([0, 1, 0, 0], 1),
+    ([1, 0, 0, 0], 1),
+    ([0, 0, 1, 0], 1),
+    ([1, 0, 1, 0], 2),
+    ([0, 0, 1, 0], 1),
+    ([29, -26, 29, 0], 32),
+    ([0, 0, 0, 1], 1),
+    ([75, 0, 0, 53], 128),
+    ([0, 1, 0, 1], 2),
+    ([75, 0, 0, 53], 128),
+    ([0, 0, 1, 0], 1),
+    ([75, 0, 0, 53], 128),
+    ([0, 3, 10, 3], 16),
+    ([29, -26, 29, 0], 32),
 ];
+
+/// The weights in units of 1/128, which all of the table are multiples of: one division serves all.
+const WEIGHTS: [[i32; 4]; 16] = {
+    let mut weights = [[0; 4]; 16];
+    let mut index = 0;
+    while index < 64 {
+        let (w, pdiv) = TABLE[index / 4];
+        weights[index / 4][index % 4] = w[index % 4] * (128 / pdiv);
+        index += 1;
+    }
+    weights
+};
 
 /// The predictor by the usable neighbours (section 7.8.1): left, below to the left, below, below to the right.
 #[inline]
 fn predict(p: usize, neighbours: [i32; 4]) -> i32 {
-    let (weights, shift) = WEIGHTS[p];
+    let weights = &WEIGHTS[p & 15];
     let sum: i32 = (0..4).map(|i| weights[i] * neighbours[i]).sum();
     // Divides with truncation towards zero.
-    let prediction = (sum + (sum >> 31 & ((1 << shift) - 1))) >> shift;
-    if p & 7 == 7 {
+    let prediction = (sum + (sum >> 31 & 127)) >> 7;
+    let [left, below_left, below, _] = neighbours;
+    let far = |neighbour: i32| (prediction - neighbour).abs() > 128;
+    if (p & 7 == 7) & (far(below) | far(left) | far(below_left)) {
         // Outranging predictors are replaced.
-        for neighbour in [neighbours[2], neighbours[0], neighbours[1]] {
-            if (prediction - neighbour).abs() > 128 {
-                return neighbour;
-            }
-        }
+        return if far(below) {
+            below
+        } else if far(left) {
+            left
+        } else {
+            below_left
+        };
     }
     prediction
 }
@@ -122,7 +133,7 @@ mod tests {
 
     /// A few rows of table 7.47 as printed: P, W, PDIV.
     #[rustfmt::skip]
-    const TABLE: [([usize; 4], [i32; 4], i32); 8] = [
+    const ROWS: [([usize; 4], [i32; 4], i32); 8] = [
         ([1, 1, 0, 0], [1, 0, 0, 0], 1),
         ([1, 0, 1, 0], [1, 0, 1, 0], 2),
         ([0, 1, 1, 0], [0, 0, 1, 0], 1),
@@ -141,15 +152,15 @@ mod tests {
     fn predictors_follow_the_table() {
         // Near one another, so that nothing outranges; the divisions truncate differently from flooring.
         for values in [[40, 35, -37, 31], [-41, -35, -60, -33], [7, 9, -8, -20]] {
-            for (usable, weights, divisor) in TABLE {
+            for (usable, weights, divisor) in ROWS {
                 let sum: i32 = (0..4).map(|i| weights[i] * values[i]).sum();
                 assert_eq!(predict(bits(usable), values), sum / divisor, "{usable:?}");
             }
         }
         // Only neighbours that are usable count, and the weights sum up to one.
-        for (p, (weights, shift)) in WEIGHTS.iter().enumerate().skip(1) {
+        for (p, weights) in WEIGHTS.iter().enumerate().skip(1) {
             assert!((0..4).all(|i| p >> i & 1 == 1 || weights[i] == 0), "{p:04b}");
-            assert_eq!(weights.iter().sum::<i32>(), 1 << shift, "{p:04b}");
+            assert_eq!(weights.iter().sum::<i32>(), 128, "{p:04b}");
         }
     }
 

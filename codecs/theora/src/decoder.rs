@@ -127,8 +127,13 @@ impl Decoder {
         self.stream.picture([&planes[0], &planes[1], &planes[2]])
     }
 
-    /// Which blocks of a plane (0 is Y, 1 Cb, 2 Cr) the last packet left as they were. It may call blocks changed
-    /// whose samples happen to be the same.
+    /// Which blocks of a plane (0 is Y, 1 Cb, 2 Cr) are as they were in the picture of the packet before, that is the
+    /// picture that the decoder had before the last call of [`decode`](Self::decode); before the first one it is grey.
+    /// A packet that repeats the frame, or is refused, leaves all blocks as they were.
+    ///
+    /// Blocks have 8x8 samples of their plane. All samples of an unchanged block are the same, but a block that is not
+    /// called unchanged may have the same samples, too. Who skips pictures has to combine the maps of all packets
+    /// between.
     ///
     /// # Panics
     /// If `pli` is above 2.

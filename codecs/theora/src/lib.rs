@@ -41,6 +41,7 @@ mod huffman;
 mod kernels;
 mod layout;
 mod loop_filter;
+mod masks;
 mod modes;
 mod motion;
 mod parallel;

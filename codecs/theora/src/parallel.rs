@@ -19,8 +19,16 @@ use crate::stream::Stream;
 use crate::unchanged::{self, UnchangedBlocks};
 use crate::{Error, FrameKind, Limits};
 
-/// Decodes the data packets of one stream with several threads. The frames are those of a
-/// [`Decoder`](crate::Decoder), some packets later.
+/// Decodes the data packets of one stream with several threads.
+///
+/// Each packet gives one [`DecodedFrame`], in the order of the packets; which packet a frame belongs to is told by
+/// counting. Kinds, pictures and maps of unchanged blocks are those that a [`Decoder`](crate::Decoder) has after the
+/// same packet, whatever the number of threads. A packet that is refused gives a frame, too: its kind is the error, and
+/// its picture and those after it are what they would be without the packet.
+///
+/// A frame comes a fixed number of packets later than its own, so [`decode`](Self::decode) gives none for the first
+/// packets, and [`finish`](Self::finish) gives what is left at the end. Between the calls the other threads go on
+/// working; while a call waits for a frame, its thread works as well. Dropping the decoder drops what is in work.
 #[derive(Debug)]
 pub struct ParallelDecoder {
     shared: Arc<Shared>,
@@ -31,7 +39,10 @@ pub struct ParallelDecoder {
 
 impl ParallelDecoder {
     /// A decoder for the stream with these headers, which decodes with `threads` threads, the caller's among them.
-    /// Two frames for each thread are in work at once, and their memory is what the decoder takes.
+    /// Inter frames before the first key frame predict from grey pictures: every sample is 0x80.
+    ///
+    /// At most three packets for each thread are in work at once. What they say and their pictures are the memory that
+    /// the decoder takes, besides the golden and the previous picture, and the pictures of frames that the caller keeps.
     ///
     /// # Errors
     /// If the coded frame is larger than the limits allow.
@@ -63,7 +74,7 @@ impl ParallelDecoder {
                 thread.spawn(move || shared.work()).ok()
             })
             .collect();
-        Ok(Self { shared, workers, depth: 2 * threads.get() })
+        Ok(Self { shared, workers, depth: PACKETS_IN_WORK * threads.get() })
     }
 
     /// The identification header of the stream.
@@ -72,7 +83,8 @@ impl ParallelDecoder {
         &self.shared.stream.identification
     }
 
-    /// Hands over a data packet, and hands out the oldest frame that is in work if there are enough of them.
+    /// Hands over a data packet, and hands out the oldest frame that is in work if there are more than three for each
+    /// thread. If so, waits until that frame is there.
     ///
     /// # Panics
     /// If a thread of the decoder has panicked.
@@ -86,7 +98,8 @@ impl ParallelDecoder {
         if enough { self.finish() } else { None }
     }
 
-    /// Hands out the oldest frame that is in work. None if there is none.
+    /// Hands out the oldest frame that is in work, and waits until it is there. None if there is none. More packets may
+    /// follow.
     ///
     /// # Panics
     /// If a thread of the decoder has panicked.
@@ -121,6 +134,10 @@ impl Drop for ParallelDecoder {
     }
 }
 
+/// How many packets are in work at most for each thread. More of them bridge frames that take long, but what has been
+/// parsed should still be in the cache when its planes are made.
+const PACKETS_IN_WORK: usize = 3;
+
 /// A frame that a [`ParallelDecoder`] has decoded. While it is kept, its picture stays as it is.
 #[derive(Clone, Debug)]
 pub struct DecodedFrame {
@@ -146,8 +163,9 @@ impl DecodedFrame {
         self.shared.stream.picture([plane(0), plane(1), plane(2)])
     }
 
-    /// Which blocks of a plane the packet left as they were, as [`Decoder::unchanged`](crate::Decoder::unchanged) has
-    /// it.
+    /// Which blocks of a plane (0 is Y, 1 Cb, 2 Cr) are as they were in the picture of the packet before, as
+    /// [`Decoder::unchanged`](crate::Decoder::unchanged) has it: relative to the frame that was handed out just before
+    /// this one, and not to any that the caller may have kept.
     ///
     /// # Panics
     /// If `pli` is above 2.
@@ -204,12 +222,12 @@ struct Job {
 #[derive(Debug)]
 struct Settled {
     picture: Arc<SharedPicture>,
-    /// What is to become of each plane: its memory, until a thread has taken it. Of frames that repeat nothing.
-    buffers: [Option<Vec<u8>>; 3],
-    /// The previous and the golden frame; none for key frames.
+    /// The number of the frame.
+    number: u64,
+    /// Which planes no thread has taken yet.
+    waiting: [bool; 3],
+    /// The previous and the golden frame, until the picture is complete; none for key frames.
     references: Option<[Arc<SharedPicture>; 2]>,
-    /// What the frames between the one that the buffers hold and this one left as it was; empty if not known.
-    kept: Vec<Arc<Vec<bool>>>,
 }
 
 impl Job {
@@ -233,9 +251,17 @@ enum Task {
         parsed: Arc<Parsed>,
         picture: Arc<SharedPicture>,
         references: Option<[Arc<SharedPicture>; 2]>,
-        kept: Vec<Arc<Vec<bool>>>,
-        buffer: Vec<u8>,
+        /// Memory for the plane, if there is any that is free.
+        buffer: Option<Buffer>,
+        serial: u64,
     },
+}
+
+/// The plane of an old frame.
+struct Buffer {
+    samples: Vec<u8>,
+    /// What the frames between the old one and the one to be made left as it was; none if that is not known.
+    kept: Option<Vec<Arc<Vec<bool>>>>,
 }
 
 #[derive(Debug)]
@@ -244,7 +270,8 @@ struct State {
     jobs: VecDeque<Job>,
     /// How many of the jobs, from the oldest on, are settled.
     settled: usize,
-    /// All pictures that there are, each with the number of its frame; those that nobody else has are free.
+    /// All pictures that there are, each with the number of its frame; the planes of those that nobody else has are
+    /// free.
     pictures: Vec<(u64, Arc<SharedPicture>)>,
     /// How many new frames there have been, the grey picture among them. They are numbered from 1.
     frames: u64,
@@ -264,19 +291,14 @@ impl State {
     fn next_task(&mut self) -> Option<Task> {
         for job in self.jobs.iter_mut().take(self.settled) {
             let (Some(settled), Some(parsed)) = (&mut job.settled, &job.parsed) else { continue };
-            let Settled { picture, buffers, references, kept } = settled;
+            let Settled { picture, number, waiting, references } = settled;
             let ready = |pli: usize| references.iter().flatten().all(|reference| reference.has(pli));
-            if let Some(pli) = (0..3).find(|&pli| buffers[pli].is_some() && ready(pli)) {
-                let (parsed, picture) = (parsed.clone(), picture.clone());
-                let (references, kept) = (references.clone(), kept.clone());
-                return buffers[pli].take().map(|buffer| Task::Plane {
-                    pli,
-                    parsed,
-                    picture,
-                    references,
-                    kept,
-                    buffer,
-                });
+            if let Some(pli) = (0..3).find(|&pli| waiting[pli] && ready(pli)) {
+                waiting[pli] = false;
+                let (parsed, picture, references) = (parsed.clone(), picture.clone(), references.clone());
+                let (number, serial) = (*number, job.serial);
+                let buffer = self.take_buffer(pli, number);
+                return Some(Task::Plane { pli, parsed, picture, references, buffer, serial });
             }
         }
         let job = self.jobs.iter_mut().find(|job| job.packet.is_some())?;
@@ -285,20 +307,20 @@ impl State {
     }
 
     /// Settles the pictures of all jobs that are parsed and behind none that is not.
-    fn settle(&mut self, stream: &Stream) {
+    fn settle(&mut self) {
         while let Some(job) = self.jobs.get(self.settled) {
             let Some(parsed) = job.parsed.clone() else { break };
             let settled = match parsed.kind {
-                Ok(FrameKind::Key) => self.new_frame(stream, &parsed, None),
+                Ok(FrameKind::Key) => self.new_frame(&parsed, None),
                 Ok(FrameKind::Inter) => {
                     let references = [self.previous.clone(), self.golden.clone()];
-                    self.new_frame(stream, &parsed, Some(references))
+                    self.new_frame(&parsed, Some(references))
                 }
                 Ok(FrameKind::Repeat) | Err(_) => Settled {
                     picture: self.previous.clone(),
-                    buffers: [None, None, None],
+                    number: self.frames,
+                    waiting: [false; 3],
                     references: None,
-                    kept: Vec::new(),
                 },
             };
             if parsed.kind == Ok(FrameKind::Key) {
@@ -310,36 +332,35 @@ impl State {
         }
     }
 
-    /// A picture for a new frame. The best is the free one that holds the newest frame: much of it may be right.
-    fn new_frame(
-        &mut self,
-        stream: &Stream,
-        parsed: &Parsed,
-        references: Option<[Arc<SharedPicture>; 2]>,
-    ) -> Settled {
-        self.pictures.sort_by_key(|&(number, _)| std::cmp::Reverse(number));
-        let free = self.pictures.iter_mut().position(|(_, picture)| Arc::get_mut(picture).is_some());
-        let (number, mut picture) =
-            free.map_or_else(Default::default, |index| self.pictures.swap_remove(index));
-        let mut buffers = [None, None, None];
-        if let Some(picture) = Arc::get_mut(&mut picture) {
-            buffers = [0, 1, 2].map(|pli| picture.planes[pli].take());
-        }
-        let age = (self.frames - number) as usize;
-        let mut kept = Vec::new();
-        if buffers.iter().all(Option::is_some) && age <= self.recent.len() {
-            kept.extend(self.recent.range(self.recent.len() - age..).cloned());
-        }
-        let planes = stream.layout.planes.map(|plane| plane.width() * plane.height());
-        let buffers = [0, 1, 2].map(|pli| buffers[pli].take().or_else(|| Some(vec![0; planes[pli]])));
-
+    /// A picture for a new frame.
+    fn new_frame(&mut self, parsed: &Parsed, references: Option<[Arc<SharedPicture>; 2]>) -> Settled {
+        let picture = Arc::new(SharedPicture::default());
         self.frames += 1;
         self.pictures.push((self.frames, picture.clone()));
         self.recent.push_back(parsed.unchanged.clone());
-        if self.recent.len() > MAX_AGE {
+        if self.recent.len() > MAX_AGE + self.settled {
             self.recent.pop_front();
         }
-        Settled { picture, buffers, references, kept }
+        Settled { picture, number: self.frames, waiting: [true; 3], references }
+    }
+
+    /// The memory of a free plane for a frame. The best is that of the newest frame: much of it may be right. So it is
+    /// looked for as late as possible.
+    fn take_buffer(&mut self, pli: usize, number: u64) -> Option<Buffer> {
+        let free = self.pictures.iter_mut().filter_map(|(old, picture)| {
+            let picture = Arc::get_mut(picture).filter(|picture| picture.has(pli))?;
+            Some((*old, picture))
+        });
+        let (old, picture) = free.max_by_key(|&(old, _)| old)?;
+        let samples = picture.planes[pli].take()?;
+        self.pictures
+            .retain(|(_, picture)| Arc::strong_count(picture) > 1 || (0..3).any(|pli| picture.has(pli)));
+        // The frames after the old one up to the one before this.
+        let first = self.frames + 1 - self.recent.len() as u64;
+        let kept = (old + 1 >= first).then(|| {
+            self.recent.range((old + 1 - first) as usize..(number - first) as usize).cloned().collect()
+        });
+        Some(Buffer { samples, kept })
     }
 }
 
@@ -384,15 +405,21 @@ impl Shared {
                 }
                 state
             }
-            Task::Plane { pli, parsed, picture, references, kept, buffer } => {
-                let plane = self.make_plane(pli, &parsed.frame, references, &kept, buffer);
-                let state = self.lock();
-                // Nobody else has had the buffer, so the place is empty.
+            Task::Plane { pli, parsed, picture, references, buffer, serial } => {
+                let plane = self.make_plane(pli, parsed, references, buffer);
+                let mut state = self.lock();
+                // Nobody else makes this plane, so the place is empty.
                 let _ = picture.planes[pli].set(plane);
+                if picture.is_complete() {
+                    let job = state.jobs.iter_mut().find(|job| job.serial == serial);
+                    if let Some(settled) = job.and_then(|job| job.settled.as_mut()) {
+                        settled.references = None;
+                    }
+                }
                 state
             }
         };
-        state.settle(&self.stream);
+        state.settle();
         self.changed.notify_all();
         state
     }
@@ -415,26 +442,32 @@ impl Shared {
     fn make_plane(
         &self,
         pli: usize,
-        frame: &ParsedFrame,
+        parsed: Arc<Parsed>,
         references: Option<[Arc<SharedPicture>; 2]>,
-        kept: &[Arc<Vec<bool>>],
-        mut buffer: Vec<u8>,
+        buffer: Option<Buffer>,
     ) -> Vec<u8> {
         let plane = &self.stream.layout.planes[pli];
-        let mut all_kept = vec![true; if kept.is_empty() { 0 } else { self.stream.layout.blocks() }];
-        for map in kept {
+        let (mut samples, maps) = match buffer {
+            Some(Buffer { samples, kept }) => (samples, kept),
+            None => (vec![0; plane.width() * plane.height()], None),
+        };
+        let kept = maps.map(|maps| {
+            let mut kept = vec![true; self.stream.layout.blocks()];
             let range = plane.first..plane.first + plane.blocks();
-            for (all_kept, &kept) in all_kept[range.clone()].iter_mut().zip(&map[range]) {
-                *all_kept &= kept;
+            for map in maps {
+                for (kept, &unchanged) in kept[range.clone()].iter_mut().zip(&map[range.clone()]) {
+                    *kept &= unchanged;
+                }
             }
-        }
-        let kept = (!kept.is_empty()).then_some(&all_kept[..]);
+            kept
+        });
         let reference = |index: usize| {
             let picture = references.as_ref().map(|references| &references[index]);
             picture.and_then(|picture| picture.planes[pli].get()).map_or(&[][..], |plane| plane)
         };
-        PlaneTask::new(frame, &self.stream, pli).run(&mut buffer, reference(0), reference(1), kept);
-        buffer
+        let task = PlaneTask::new(&parsed.frame, &self.stream, pli);
+        task.run(&mut samples, reference(0), reference(1), kept.as_deref());
+        samples
     }
 }
 

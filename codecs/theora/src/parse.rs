@@ -49,6 +49,8 @@ pub(crate) struct ParsedFrame {
     pub(crate) coded: Vec<u32>,
     /// Where in `coded` each plane starts; at the end, the number of coded blocks.
     pub(crate) plane_starts: [usize; 4],
+    /// The coded blocks whose QIIS is above 0, in coded order.
+    pub(crate) beyond_first_qi: Vec<u32>,
     /// MBMODES of inter frames: index and mode of the macro blocks that have one in the stream.
     pub(crate) modes: Vec<(u32, Mode)>,
     /// How much of each super block is coded; of inter frames only.
@@ -72,6 +74,7 @@ impl ParsedFrame {
             ac: Vec::new(),
             coded: Vec::with_capacity(blocks),
             plane_starts: [0; 4],
+            beyond_first_qi: Vec::new(),
             modes: Vec::with_capacity(layout.macro_blocks.len()),
             super_blocks: Vec::with_capacity(layout.super_blocks.len()),
             tokens: Vec::new(),

@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::kernels::{Coefficients, Kernels, Prediction, TRANSPOSED_ZIG_ZAG};
 use crate::layout::PlaneLayout;
 use crate::loop_filter;
+use crate::masks;
 use crate::motion::MotionVector;
 use crate::parse::{ParsedFrame, Reference};
 use crate::quant::Matrix;
@@ -72,28 +73,30 @@ impl<'a> PlaneTask<'a> {
         let references = &self.frame.references[first..first + columns];
         let mut coefficients = Coefficients([0; 64]);
         let mut copies = [[0; 64]; 2];
-        let mut column = 0;
-        while column < columns {
-            let start = column;
-            while column < columns && references[column] == Reference::None {
-                column += 1;
+        for (index, references) in references.chunks(masks::BLOCKS).enumerate() {
+            let start = index * masks::BLOCKS;
+            let coded = masks::coded(references);
+            let kept = kept.map_or(0, |kept| masks::set(&kept[first + start..][..references.len()]));
+            let all = u64::MAX >> (masks::BLOCKS - references.len());
+            for run in masks::runs(all & !(coded | kept)) {
+                let previous = &previous[y * stride..][..8 * stride];
+                copy_run(band, previous, stride, start + run.start..start + run.end);
             }
-            if column > start {
-                let kept = kept.map(|kept| &kept[first..first + columns]);
-                copy_blocks(band, &previous[y * stride..][..8 * stride], stride, start..column, kept);
-                continue;
+            for column in masks::ones(coded) {
+                let (reference, column) = (references[column], start + column);
+                let block = first + column;
+                let position = (8 * column, y);
+                let prediction = match reference {
+                    Reference::Golden => {
+                        self.predict(golden, position, self.frame.vectors[block], &mut copies)
+                    }
+                    Reference::Previous => {
+                        self.predict(previous, position, self.frame.vectors[block], &mut copies)
+                    }
+                    _ => Prediction::Intra,
+                };
+                self.reconstruct_block(&mut band[8 * column..], block, prediction, &mut coefficients);
             }
-            let block = first + column;
-            let position = (8 * column, y);
-            let prediction = match references[column] {
-                Reference::Golden => self.predict(golden, position, self.frame.vectors[block], &mut copies),
-                Reference::Previous => {
-                    self.predict(previous, position, self.frame.vectors[block], &mut copies)
-                }
-                _ => Prediction::Intra,
-            };
-            self.reconstruct_block(&mut band[8 * column..], block, prediction, &mut coefficients);
-            column += 1;
         }
     }
 
@@ -186,32 +189,7 @@ impl<'a> PlaneTask<'a> {
     }
 }
 
-/// Copies a run of blocks that are not coded, but for those that are there already.
-fn copy_blocks(
-    band: &mut [u8],
-    previous: &[u8],
-    stride: usize,
-    columns: Range<usize>,
-    kept: Option<&[bool]>,
-) {
-    let Some(kept) = kept else {
-        copy_run(band, previous, stride, columns);
-        return;
-    };
-    let mut start = columns.start;
-    while start < columns.end {
-        let run = |start: usize, what: bool| {
-            kept[start..columns.end].iter().take_while(|&&kept| kept == what).count()
-        };
-        start += run(start, true);
-        let length = run(start, false);
-        if length > 0 {
-            copy_run(band, previous, stride, start..start + length);
-        }
-        start += length;
-    }
-}
-
+/// Copies a run of blocks that are not coded.
 fn copy_run(band: &mut [u8], previous: &[u8], stride: usize, columns: Range<usize>) {
     let range = 8 * columns.start..8 * columns.end;
     if range.len() == stride {

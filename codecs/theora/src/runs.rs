@@ -11,20 +11,54 @@ const SHORT: [(u32, u32); 6] = [(1, 1), (3, 1), (5, 1), (7, 2), (11, 2), (15, 4)
 /// The longest run that the code for long runs has.
 const LONGEST: u32 = 4129;
 
-/// Reads one run length: as many ones as lead the next bits tell the class, closed by a zero but for the last class.
-fn read_run(reader: &mut BitReader<'_>, classes: &[(u32, u32)]) -> u32 {
+/// How many bits of the stream select an entry of a run table.
+const INDEX_BITS: u32 = 10;
+
+/// By the next bits of the stream, the length of a run in the high byte and that of its code in the low byte. 0 stands
+/// for the last class of the long runs, which does not fit in the index.
+type RunTable = [u16; 1 << INDEX_BITS];
+
+static LONG_RUNS: RunTable = run_table(&LONG);
+static SHORT_RUNS: RunTable = run_table(&SHORT);
+
+/// As many ones as lead the code tell the class, closed by a zero but for the last class.
+const fn run_table(classes: &[(u32, u32)]) -> RunTable {
     let last = classes.len() as u32 - 1;
-    let class = (reader.peek(last) << (32 - last)).leading_ones();
-    reader.skip((class + 1).min(last));
-    let (start, bits) = classes[class as usize];
-    start + reader.read(bits)
+    let mut table = [0; 1 << INDEX_BITS];
+    let mut index = 0;
+    while index < table.len() as u32 {
+        let ones = (index << (32 - INDEX_BITS)).leading_ones();
+        let (class, prefix) = if ones < last { (ones, ones + 1) } else { (last, last) };
+        let (start, bits) = classes[class as usize];
+        let length = prefix + bits;
+        if length <= INDEX_BITS {
+            let run = start + (index >> (INDEX_BITS - length) & ((1 << bits) - 1));
+            table[index as usize] = (run << 8 | length) as u16;
+        }
+        index += 1;
+    }
+    table
+}
+
+/// Reads one run length.
+#[inline]
+fn read_run(reader: &mut BitReader<'_>, table: &RunTable) -> u32 {
+    let entry = u32::from(table[reader.peek(INDEX_BITS) as usize]);
+    if entry == 0 {
+        let last = LONG.len() - 1;
+        let (start, bits) = LONG[last];
+        reader.skip(last as u32);
+        return start + reader.read(bits);
+    }
+    reader.skip(entry & 0xFF);
+    entry >> 8
 }
 
 /// Reads a long-run or a short-run bit string, run by run.
 ///
 /// Nothing is read before the first bit is asked for: a string of no bits takes none.
 pub(crate) struct BitString {
-    classes: &'static [(u32, u32)],
+    table: &'static RunTable,
     /// What is left of the current run.
     left: u32,
     bit: bool,
@@ -35,12 +69,12 @@ pub(crate) struct BitString {
 impl BitString {
     /// A long-run bit string (section 7.2.1).
     pub(crate) fn long() -> Self {
-        Self { classes: &LONG, left: 0, bit: false, explicit: true }
+        Self { table: &LONG_RUNS, left: 0, bit: false, explicit: true }
     }
 
     /// A short-run bit string (section 7.2.2).
     pub(crate) fn short() -> Self {
-        Self { classes: &SHORT, left: 0, bit: false, explicit: true }
+        Self { table: &SHORT_RUNS, left: 0, bit: false, explicit: true }
     }
 
     /// The next bit.
@@ -62,7 +96,7 @@ impl BitString {
 
     fn start_run(&mut self, reader: &mut BitReader<'_>) {
         self.bit = if self.explicit { reader.read_bit() } else { !self.bit };
-        self.left = read_run(reader, self.classes);
+        self.left = read_run(reader, self.table);
         self.explicit = self.left == LONGEST;
     }
 }
@@ -91,7 +125,7 @@ mod tests {
 
     #[test]
     fn every_run_length_has_its_code() {
-        for (table, classes) in [(&LONG_TABLE[..], &LONG[..]), (&SHORT_TABLE, &SHORT)] {
+        for (table, runs) in [(&LONG_TABLE[..], &LONG_RUNS), (&SHORT_TABLE, &SHORT_RUNS)] {
             let mut next = 1;
             for &(code, start, bits) in table {
                 for offset in 0..1 << bits {
@@ -101,7 +135,7 @@ mod tests {
                     let length = writer.bits();
                     let bytes = writer.into_bytes();
                     let mut reader = BitReader::new(&bytes);
-                    assert_eq!(read_run(&mut reader, classes), start + offset);
+                    assert_eq!(read_run(&mut reader, runs), start + offset);
                     assert_eq!(reader.position(), length);
                     assert_eq!(start + offset, next, "no gap between the classes");
                     next += 1;

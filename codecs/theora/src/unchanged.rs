@@ -39,7 +39,7 @@ fn find_plane(unchanged: &mut [bool], references: &[Reference], plane: &PlaneLay
     }
 }
 
-/// Which blocks of a plane are, sample for sample, as they were in the frame before.
+/// Which blocks of 8x8 samples of a plane are, sample for sample, as they were in the picture of the packet before.
 #[derive(Clone, Copy, Debug)]
 pub struct UnchangedBlocks<'a> {
     /// Blocks in a row.

@@ -321,7 +321,7 @@ macro_rules! kernels {
             pub(super) fn filter_row(plane: &mut [u8], filter: &FilterRow<'_>) {
                 filter.check(plane.len());
                 let FilterRow { stride, top, row, above, has_below, limit } = *filter;
-                let twice = _mm_set1_epi16(2 * i16::from(limit));
+                let (zero, twice) = (_mm_setzero_si128(), _mm_set1_epi16(2 * i16::from(limit)));
                 // SAFETY: `check` has seen that the row is inside the plane.
                 let samples = unsafe { plane.as_mut_ptr().add(top) };
                 // The samples at the lower right corner of the block before, if its lower edge has just been
@@ -339,20 +339,31 @@ macro_rules! kernels {
                     unsafe {
                         let block = samples.add(8 * column);
                         let bottom = block.add(7 * stride);
-                        let (mut p2, mut p3) = (load(bottom), load(bottom.sub(stride)));
-                        if column > 0 {
-                            let pairs = filter_vertical_edge(block, stride, corner, twice);
-                            p2 = _mm_insert_epi16::<0>(p2, _mm_extract_epi16::<7>(pairs) >> 8);
-                            p3 = _mm_insert_epi16::<0>(p3, _mm_extract_epi16::<6>(pairs) >> 8);
-                        }
+                        let mut p = [zero; 4];
+                        let mut next_corner = None;
                         if has_below {
                             let below = bottom.add(stride);
-                            let p = [load(below.add(stride)), load(below), p2, p3];
+                            p = [
+                                load(below.add(stride)),
+                                load(below),
+                                load(bottom),
+                                load(bottom.sub(stride)),
+                            ];
+                            // The left edge changes only the first of the eight samples. That the corner does not wait
+                            // for it lets the processor work on several blocks at once.
+                            let early = filter_samples(p, twice);
+                            next_corner = Some(_mm_extract_epi16::<7>(early) as u16);
+                        }
+                        if column > 0 {
+                            let pairs = filter_vertical_edge(block, stride, corner, twice);
+                            p[2] = _mm_insert_epi16::<0>(p[2], _mm_extract_epi16::<7>(pairs) >> 8);
+                            p[3] = _mm_insert_epi16::<0>(p[3], _mm_extract_epi16::<6>(pairs) >> 8);
+                        }
+                        corner = next_corner;
+                        if has_below {
                             let filtered = filter_samples(p, twice);
-                            let third = _mm_unpackhi_epi64(filtered, filtered);
-                            _mm_storel_epi64(below.cast(), filtered);
-                            _mm_storel_epi64(bottom.cast(), third);
-                            corner = Some(_mm_extract_epi16::<3>(third) as u16);
+                            _mm_storel_epi64(bottom.add(stride).cast(), filtered);
+                            _mm_storel_epi64(bottom.cast(), _mm_unpackhi_epi64(filtered, filtered));
                         }
                         if row.get(column + 1) == Some(&Reference::None) {
                             filter_vertical_edge(block.add(8), stride, corner, twice);
@@ -394,8 +405,8 @@ macro_rules! kernels {
                 let response = _mm_srai_epi16::<3>(_mm_add_epi16(sum, _mm_set1_epi16(4)));
                 let sign = _mm_srai_epi16::<15>(response);
                 let magnitude = _mm_sub_epi16(_mm_xor_si128(response, sign), sign);
-                let tapered = _mm_min_epi16(magnitude, _mm_sub_epi16(twice, magnitude));
-                let limited = _mm_max_epi16(tapered, _mm_setzero_si128());
+                // Both are at most 256, so saturation without sign ends at zero.
+                let limited = _mm_min_epi16(magnitude, _mm_subs_epu16(twice, magnitude));
                 let response = _mm_sub_epi16(_mm_xor_si128(limited, sign), sign);
                 _mm_packus_epi16(_mm_add_epi16(p[1], response), _mm_sub_epi16(p[2], response))
             }
