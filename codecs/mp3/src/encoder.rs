@@ -6,19 +6,21 @@ use crate::config::{Config, Format};
 use crate::error::ConfigError;
 use crate::header::{BlockType, FrameInfo};
 use crate::huffman::{self, Huffman};
+use crate::kernels::Kernels;
 use crate::layout::MAX_BANDS;
 use crate::mdct::Mdct;
 use crate::psycho::{self, LONG_WINDOW, Masking, Model, SHORT_WINDOW};
 use crate::quantize::{MAX_GRANULE_BITS, QuantizedGranule, Quantizer, Spectrum};
-use crate::reservoir::Reservoir;
+use crate::reservoir::{Reservoir, Room};
 use crate::stereo;
 use crate::subband::{Polyphase, Subbands};
 use crate::tables::{LINES, SLOTS, SUBBANDS, WINDOWS};
 use oggflv_common::BitWriter;
+use oggflv_common::simd::Level;
 
 /// Samples kept before those of the frame to encode: what the filterbank, the model and the search for attacks look
 /// back on.
-const HISTORY: usize = attack::LOOK_BACK;
+const HISTORY: usize = MIDDLE + LONG_WINDOW / 2;
 /// Samples by which the middle of a granule's MDCT lies before its first sample: the MDCT covers the granule before and
 /// the granule itself, seen through a filterbank that delays by 241 samples.
 const MIDDLE: usize = 241;
@@ -28,6 +30,11 @@ const DELAY: usize = 481 + LINES;
 /// Binary logarithms of the prices of bits of variable bitrates: quality 0, and how much each step adds.
 const BEST_QUALITY: f32 = -7.2;
 const QUALITY_STEP: f32 = 0.8;
+
+/// How often a price is tried once bounds are known.
+const MAX_ATTEMPTS: u32 = 10;
+/// How near the bytes of a frame come to what is aimed at, in octaves.
+const CLOSE_ENOUGH: f32 = 0.15;
 
 /// A Layer III encoder with constant or variable bitrate.
 ///
@@ -48,6 +55,7 @@ const QUALITY_STEP: f32 = 0.8;
 pub struct Encoder {
     format: Format,
     rate: Rate,
+    kernels: Kernels,
     polyphase: Polyphase,
     mdct: Mdct,
     model: Model,
@@ -82,6 +90,7 @@ struct Channel {
     /// Subband samples of the granule before.
     subbands: Subbands,
     history: psycho::History,
+    attacks: attack::Detector,
 }
 
 /// A granule, analysed: lines and masking of each channel.
@@ -119,17 +128,20 @@ impl Encoder {
     }
 
     fn with_rate(format: Format, rate: Rate) -> Self {
+        let kernels = Kernels::new(Level::active());
         let channel = || Channel {
             pcm: vec![0.0; HISTORY],
             subbands: [[0.0; SUBBANDS]; SLOTS],
             history: psycho::History::default(),
+            attacks: attack::Detector::new(format.sample_rate),
         };
         Self {
             rate,
+            kernels,
             polyphase: Polyphase::new(),
             mdct: Mdct::new(format.row),
-            model: Model::new(&format),
-            quantizer: Quantizer::new(&format),
+            model: Model::new(&format, kernels),
+            quantizer: Quantizer::new(&format, kernels),
             huffman: Huffman::new(),
             reservoir: Reservoir::new(&format),
             channels: (0..format.channels).map(|_| channel()).collect(),
@@ -207,13 +219,14 @@ impl Encoder {
         let (quantized, price, bitrate_index, padding) = match self.rate {
             Rate::Constant(bitrate_index) => {
                 let padding = self.next_padding(bitrate_index);
-                let limits = self.reservoir.limits(self.slot(bitrate_index, padding));
-                let (quantized, price) = self.quantize(&granules, self.reservoir.price(), limits);
+                let room = self.reservoir.room(self.slot(bitrate_index, padding));
+                let (quantized, price) = self.quantize(&granules, self.reservoir.price(), room);
                 (quantized, price, bitrate_index, padding)
             }
             Rate::Variable(price) => {
                 let most = self.slot(14, false) + main_data_begin;
-                let (quantized, price) = self.quantize(&granules, price, (0, most));
+                let (quantized, price) =
+                    self.quantize(&granules, price, Room { least: 0, target: most, most });
                 let bytes = bits_of(&quantized).div_ceil(8);
                 let fits = |index: &u32| self.slot(*index, false) + main_data_begin >= bytes;
                 (quantized, price, (1..14).find(fits).unwrap_or(14), false)
@@ -249,7 +262,12 @@ impl Encoder {
     /// Block type, filterbanks and psychoacoustic model for granule `g` of the frame.
     fn analyse(&mut self, g: usize) -> Granule {
         let start = HISTORY + g * LINES;
-        let next_sudden = self.channels.iter().any(|channel| attack::is_sudden(&channel.pcm, start + LINES));
+        let mut next_sudden = false;
+        for channel in &mut self.channels {
+            next_sudden |= channel.attacks.is_sudden(&channel.pcm, start + LINES);
+        }
+        // The beginning of the sound is no attack: nobody hears what comes before it.
+        next_sudden &= self.frames > 0 || g > 0;
         let block_type = attack::block_type(self.block_type, self.sudden, next_sudden);
         (self.block_type, self.sudden) = (block_type, next_sudden);
 
@@ -275,8 +293,9 @@ impl Encoder {
         for (c, (channel, history)) in self.channels.iter_mut().zip(histories).enumerate() {
             channel.history = history;
             let mut subbands = [[0.0; SUBBANDS]; SLOTS];
-            self.polyphase.analyse(&channel.pcm[start - 480..], &mut subbands);
-            self.mdct.transform(&channel.subbands, &subbands, block_type, &mut granule.lines[c]);
+            (self.kernels.polyphase)(&self.polyphase, &channel.pcm[start - 480..], &mut subbands);
+            let lines = &mut granule.lines[c];
+            (self.kernels.mdct)(&self.mdct, &channel.subbands, &subbands, block_type, lines);
             channel.subbands = subbands;
         }
         granule
@@ -298,13 +317,13 @@ impl Encoder {
         mid_side
     }
 
-    /// Quantises a frame at a price of bits, or at the nearest one at which it takes the least to the most bytes.
+    /// Quantises a frame at a price of bits, or at the nearest one at which it fits the room.
     /// Returns the price, a binary logarithm, as well.
     fn quantize(
         &self,
         granules: &[Granule],
         mut price: f32,
-        (least, most): (u32, u32),
+        room: Room,
     ) -> (Vec<Vec<QuantizedGranule>>, f32) {
         let mut spectra: Vec<Vec<Spectrum>> = granules
             .iter()
@@ -318,35 +337,42 @@ impl Encoder {
                             layout,
                             &granule.masking[c],
                             &granule.presence[c],
+                            price,
                         )
                     })
                     .collect()
             })
             .collect();
-        // Prices known to be too low and too high.
-        let (mut low, mut high) = (f32::NEG_INFINITY, f32::INFINITY);
-        let mut kept = None;
+        // The dearest price known to take too many bytes, and what is kept: the cheapest one that does not; with each, the
+        // binary logarithm of its bytes.
+        let mut low: Option<(f32, f32)> = None;
+        let mut kept: Option<(f32, f32, Vec<Vec<QuantizedGranule>>)> = None;
+        let aim = libm::log2f(room.target.max(1) as f32);
         for attempt in 0.. {
             let quantized = self.quantize_at(&mut spectra, price);
             let bytes = bits_of(&quantized).div_ceil(8);
-            if bytes > most {
-                low = price;
+            let logarithm = libm::log2f(bytes.max(1) as f32);
+            if bytes > room.most {
+                low = Some((price, logarithm));
             } else {
-                kept = Some((quantized, price));
-                high = price;
-                if bytes >= least || Reservoir::is_least(price) || attempt >= 10 {
+                kept = Some((price, logarithm, quantized));
+                // What fits at the first attempt does; later ones have left the wanted price, and shall fill the room.
+                let enough = bytes >= room.least && (attempt == 0 || logarithm > aim - CLOSE_ENOUGH);
+                if enough || Reservoir::is_least(price) {
                     break;
                 }
             }
-            let step = 1.5 * libm::log2f((bytes.max(1) as f32) / (0.5 * (least + most) as f32).max(1.0));
-            price = match (low.is_finite(), high.is_finite()) {
-                (true, true) if attempt >= 10 => break,
-                (true, true) => 0.5 * (low + high),
-                (true, false) => price + step.clamp(0.3, 8.0) + attempt as f32,
-                _ => price + step.clamp(-8.0, -0.3),
+            price = match (low, &kept) {
+                (Some(_), Some(_)) if attempt >= MAX_ATTEMPTS => break,
+                (Some(low), Some(high)) => {
+                    let share = (low.1 - aim) / (low.1 - high.1).max(f32::MIN_POSITIVE);
+                    low.0 + share.clamp(0.1, 0.9) * (high.0 - low.0)
+                }
+                (Some(low), None) => price + (1.5 * (low.1 - aim)).clamp(0.3, 8.0) + attempt as f32,
+                _ => price - (1.5 * (aim - logarithm)).clamp(0.3, 8.0),
             };
         }
-        kept.unwrap_or_default()
+        kept.map(|(price, _, quantized)| (quantized, price)).unwrap_or_default()
     }
 
     /// Quantises a frame at a price of bits.

@@ -11,15 +11,17 @@
 //!        └─ attack, psycho ─┘                └─ reservoir
 //! ```
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod attack;
 mod bitstream;
 mod config;
 mod encoder;
 mod error;
+mod fft;
 mod header;
 mod huffman;
+mod kernels;
 mod layout;
 mod mdct;
 mod psycho;
