@@ -13,6 +13,8 @@ pub(crate) const MAX_BANDS: usize = SHORT_BANDS * WINDOWS;
 /// The most scalefactors that a granule has.
 pub(crate) const MAX_FACTORS: usize = (SHORT_BANDS - 1) * WINDOWS;
 
+/// The most lines that a band has, filled up to a multiple of [`LANES`].
+pub(crate) const MAX_WIDTH: usize = 192;
 /// Lines of a granule where each band is filled up to a multiple of [`LANES`].
 pub(crate) const PADDED_LINES: usize = LINES + MAX_BANDS * (LANES - 2);
 
@@ -177,6 +179,8 @@ mod tests {
                 let all: Vec<usize> = (0..layout.bands).flat_map(|band| layout.lines(band)).collect();
                 assert_eq!(all, (0..LINES).collect::<Vec<_>>());
                 assert!((0..layout.bands).all(|band| layout.lines(band).len() % 2 == 0));
+                assert!((0..layout.bands).all(|band| layout.padded(band).len() <= MAX_WIDTH));
+                assert!(layout.padded(layout.bands - 1).end <= PADDED_LINES);
                 for version in [Version::Mpeg1, Version::Mpeg2] {
                     for parts in layout.factor_parts(version) {
                         assert_eq!(parts.iter().sum::<usize>(), layout.factors);

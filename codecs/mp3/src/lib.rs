@@ -11,9 +11,12 @@
 //!        └─ attack, psycho ─┘                └─ reservoir
 //! ```
 
-#![deny(unsafe_code)]
+#![deny(unsafe_code)] // but for the vector instructions of `kernels`
 
 mod attack;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod bitstream;
 mod config;
 mod encoder;

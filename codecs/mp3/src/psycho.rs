@@ -94,8 +94,8 @@ impl Model {
     pub(crate) fn new(format: &Format, kernels: Kernels) -> Self {
         Self {
             kernels,
-            long: Resolution::new(format, LONG_WINDOW, &LONG_BAND_LIMITS[format.row]),
-            short: Resolution::new(format, SHORT_WINDOW, &SHORT_BAND_LIMITS[format.row]),
+            long: Resolution::of_length(format, LONG_WINDOW),
+            short: Resolution::of_length(format, SHORT_WINDOW),
             quiet_long: format.long.quiet,
             quiet_short: format.short.quiet,
         }
@@ -133,8 +133,12 @@ impl Model {
 }
 
 impl Resolution {
-    /// Tables for spectra of `length` samples and for the bands that begin at `limits`, in lines.
-    fn new(format: &Format, length: usize, limits: &[usize]) -> Self {
+    /// Tables for spectra of `length` samples: [`LONG_WINDOW`] or [`SHORT_WINDOW`].
+    pub(crate) fn of_length(format: &Format, length: usize) -> Self {
+        let limits: &[usize] = match length {
+            LONG_WINDOW => &LONG_BAND_LIMITS[format.row],
+            _ => &SHORT_BAND_LIMITS[format.row],
+        };
         let bins = length / 2 + 1;
         // A sine at full scale has an energy of about 1 in the lines; the spectrum has this many times as much.
         let scale = (length * length) as f64 * 3.0 / 32.0;

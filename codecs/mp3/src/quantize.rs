@@ -10,10 +10,10 @@ use crate::config::{Format, Version};
 use crate::header::{BlockType, GranuleInfo};
 use crate::huffman::{Coding, Huffman, Quantized};
 use crate::kernels::{self, Kernels, NUDGE, Power43, Powers};
-use crate::layout::{Layout, MAX_BANDS, MAX_FACTORS, PADDED_LINES};
+use crate::layout::{Layout, MAX_BANDS, MAX_FACTORS, MAX_WIDTH, PADDED_LINES};
 use crate::psycho::Masking;
 use crate::scalefactor::{Factors, Scalefactors};
-use crate::tables::{LINES, MAX_QUANTIZED, SCALEFACTOR_LENGTHS};
+use crate::tables::{LINES, MAX_QUANTIZED, SCALEFACTOR_LENGTHS, WINDOWS};
 
 /// What a band that is missing costs beside the noise that this is, in the units of noise at the threshold: holes in the
 /// spectrum, which come and go, are heard where noise of the same energy is not.
@@ -261,9 +261,9 @@ impl Search<'_> {
         let mut best = (f32::INFINITY, Plan::silence());
         let mut gain = coarsest.max(-210);
         let mut worse = 0;
-        while gain >= -210 && worse < 3 {
+        while gain >= -210 && worse < 2 {
             worse += 1;
-            for scale in [0, 1] {
+            for scale in [1, 0] {
                 if let Some(candidate) = self.at_gain(&wanted, &least, (gain, scale), best.0) {
                     best = candidate;
                     worse = 0;
@@ -292,7 +292,7 @@ impl Search<'_> {
         let start = start.clamp(1, deepest);
         let (mut best, mut least) = (start, self.cost(band, start));
         // Few lines make uneven noise, so two worse steps in a row end the descent there, not one.
-        let patience = if width < 16 { 2 } else { 1 };
+        let patience = if width < 8 { 2 } else { 1 };
         for direction in [1, -1] {
             let (mut depth, mut worse) = (start, 0);
             while worse < patience {
@@ -322,7 +322,7 @@ impl Search<'_> {
         limit: f32,
     ) -> Option<(f32, Plan)> {
         let layout = self.layout;
-        let mut plan = Plan { gain, scale, ..Plan::silence() };
+        let mut subblock_gain = [0; WINDOWS];
         if layout.windows > 1 {
             for window in 0..layout.windows {
                 let coarsest = (window..layout.bands)
@@ -330,20 +330,19 @@ impl Search<'_> {
                     .filter(|&band| wanted[band] > 0)
                     .map(|band| self.spectrum.bands[band].vanishes - 2 * wanted[band] as i32)
                     .max();
-                plan.subblock_gain[window] = coarsest.map_or(0, |e| ((gain - e) / 8).clamp(0, 7) as u32);
+                subblock_gain[window] = coarsest.map_or(0, |e| ((gain - e) / 8).clamp(0, 7) as u32);
             }
         }
         // Depths without scalefactors; each unit of a scalefactor adds 1 or 2.
         let mut bases = [0; MAX_BANDS];
         for band in 0..layout.bands {
-            let gain = gain - 8 * plan.subblock_gain[band % layout.windows] as i32;
+            let window = if layout.windows > 1 { band % WINDOWS } else { 0 };
+            let gain = gain - 8 * subblock_gain[window] as i32;
             bases[band] = (self.spectrum.bands[band].vanishes - gain) / 2;
         }
         let mut rest = 0.0;
         for band in layout.factors..layout.bands {
-            let cost;
-            (cost, plan.depths[band]) = self.cost_at(band, if wanted[band] > 0 { bases[band] } else { 0 });
-            rest += cost;
+            rest += self.cost_at(band, if wanted[band] > 0 { bases[band] } else { 0 }).0;
         }
         // No plan with this gain costs less.
         let mut bound = rest + least.iter().sum::<f32>();
@@ -400,6 +399,10 @@ impl Search<'_> {
         if total >= limit {
             return None;
         }
+        let mut plan = Plan { gain, scale, subblock_gain, ..Plan::silence() };
+        for band in layout.factors..layout.bands {
+            plan.depths[band] = self.cost_at(band, if wanted[band] > 0 { bases[band] } else { 0 }).1;
+        }
         for ((range, group), length) in ranges.into_iter().zip(&groups).zip(lengths) {
             let shared = self.before.filter(|_| group.is_better_shared(length, self.price));
             for band in range {
@@ -446,7 +449,7 @@ impl Search<'_> {
         let (inverse_step, step) = (inverse_steps[exponent], steps[exponent]);
         let place = self.layout.padded(band);
         let (magnitude, power34) = (&self.spectrum.magnitude[place.clone()], &self.spectrum.power34[place]);
-        let mut values = [0u16; LINES];
+        let mut values = [0u16; MAX_WIDTH];
         let values = &mut values[..magnitude.len()];
         let (noise, kept) = (kernels.measure)(magnitude, power34, [inverse_step, step], power43, values);
         let values = &values[..self.layout.lines(band).len()];

@@ -4,7 +4,7 @@
 use crate::config::{Format, Version};
 
 /// Binary logarithm of the price at the start.
-const FIRST_PRICE: f32 = -7.0;
+const FIRST_PRICE: f32 = -10.0;
 /// How far the price moves with the fill of the reservoir, in octaves from empty to full.
 const LEVERAGE: f32 = 2.0;
 /// The fill at which the price stays.

@@ -28,7 +28,7 @@ fn hashes_of_streams() {
     });
     assert_eq!(
         hashes,
-        [0x2332_EBD7_9D70_5BC2, 0x4B78_CE9B_10AA_3954, 0x8751_69B2_C0B6_17AF, 0x587E_B4CC_5C17_0BEE],
+        [0x1AD8_0B9E_C28A_9467, 0x5E1F_8591_CD5A_1AA8, 0xDEB5_EB71_5F0C_CACE, 0xEB75_E174_1681_FCA4],
         "{hashes:#018X?}"
     );
 }
@@ -36,5 +36,5 @@ fn hashes_of_streams() {
 #[test]
 fn header_and_side_information_of_a_frame() {
     let frames = encode(Config::new(8000, 1, 16_000), &input()[..1]);
-    assert_eq!(frames[2][..13], [255, 227, 40, 196, 10, 22, 172, 114, 217, 191, 77, 56, 2]);
+    assert_eq!(frames[2][..13], [255, 227, 40, 196, 17, 33, 108, 114, 209, 191, 82, 104, 2]);
 }

@@ -1,4 +1,6 @@
 use super::*;
+use crate::config::Format;
+use crate::psycho::{LONG_WINDOW, SHORT_WINDOW};
 
 /// Every level but scalar.
 fn levels() -> impl Iterator<Item = (&'static str, Kernels)> {
@@ -62,6 +64,55 @@ fn every_level_measures_like_scalar() {
                     assert_eq!((kernels.measure)(&x, &actual, steps, &power43, &mut others), sums, "{name}");
                     assert_eq!(values, others, "{name}");
                 }
+            }
+        }
+    }
+}
+
+/// Samples between -1 and 1.
+fn samples(length: usize, seed: u32) -> Vec<f32> {
+    let sign = |i: usize| if i.is_multiple_of(3) { -1.0 } else { 1.0 };
+    magnitudes(length, 1.0, seed).iter().enumerate().map(|(i, x)| sign(i) * x * (1 + i) as f32).collect()
+}
+
+#[test]
+fn every_level_filters_like_scalar() {
+    let scalar = Kernels::new(Level::SCALAR);
+    let (bank, mdct) = (Polyphase::new(), Mdct::new(0));
+    let mut subbands = [[[0.0; 32]; 18]; 3];
+    for (i, subbands) in subbands.iter_mut().enumerate() {
+        (scalar.polyphase)(&bank, &samples(1056, i as u32), subbands);
+    }
+    let [previous, current, _] = &subbands;
+    for (name, kernels) in levels() {
+        for (i, expected) in subbands.iter().enumerate() {
+            let mut actual = [[0.0; 32]; 18];
+            (kernels.polyphase)(&bank, &samples(1056, i as u32), &mut actual);
+            assert_eq!(&actual, expected, "{name}");
+        }
+        for block_type in BlockType::ALL {
+            let (mut expected, mut actual) = ([0.0; LINES], [0.0; LINES]);
+            (scalar.mdct)(&mdct, previous, current, block_type, &mut expected);
+            (kernels.mdct)(&mdct, previous, current, block_type, &mut actual);
+            assert_eq!(actual, expected, "{name}, {block_type:?}");
+        }
+    }
+}
+
+#[test]
+fn every_level_hears_like_scalar() {
+    let scalar = Kernels::new(Level::SCALAR);
+    let format = Format::new(44100, 2).unwrap();
+    let (left, right) = (samples(LONG_WINDOW, 1), samples(LONG_WINDOW, 2));
+    for (name, kernels) in levels() {
+        for length in [SHORT_WINDOW, LONG_WINDOW] {
+            let resolution = Resolution::of_length(&format, length);
+            for pcm in [&[&left[..length]][..], &[&left[..length], &right[..length]]] {
+                let expected = (scalar.energies)(&resolution, pcm);
+                assert!(expected[0].iter().any(|&energy| energy > 1.0));
+                assert_eq!((kernels.energies)(&resolution, pcm), expected, "{name}");
+                let thresholds = (scalar.thresholds)(&resolution, &expected[0]);
+                assert_eq!((kernels.thresholds)(&resolution, &expected[0]), thresholds, "{name}");
             }
         }
     }
