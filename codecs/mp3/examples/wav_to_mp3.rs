@@ -1,5 +1,6 @@
 //! `wav_to_mp3 IN.wav OUT.mp3 [--bitrate K | --vbr N]`: encodes a WAV file, K in kbit/s (128 by default), N from 0
-//! (best) to 9. The first frame is a Xing or Info header with the delay, so that players cut off what is no input.
+//! (best) to 9. The first frame is a Xing or Info header with the delay, so that players cut off what is no input
+//! (mpg123 does; ffmpeg only where the header names LAME or Lavc as the encoder, which would be untrue here).
 
 use oggflv_mp3::{Config, Encoder};
 use std::error::Error;

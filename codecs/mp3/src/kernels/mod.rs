@@ -14,7 +14,7 @@ use crate::mdct::Mdct;
 use crate::psycho::{Partitions, Resolution};
 use crate::subband::{Polyphase, Subbands};
 use crate::tables::{LINES, MAX_QUANTIZED};
-use oggflv_common::simd::{Isa, Level};
+use oggflv_common::simd::Level;
 
 /// Accumulators of a sum.
 pub(crate) const LANES: usize = 8;
@@ -64,7 +64,7 @@ impl Kernels {
     pub(crate) fn new(level: Level) -> Self {
         match level.isa() {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => x86::kernels(level),
+            oggflv_common::simd::Isa::Avx2 => x86::kernels(level),
             _ => Self {
                 powers: scalar::powers,
                 measure: scalar::measure,
