@@ -29,7 +29,7 @@ const DELAY: usize = 481 + LINES;
 
 /// Binary logarithms of the prices of bits of variable bitrates by quality, 0 to 9. Music of 44.1 kHz in stereo takes a
 /// little less than with the settings of these numbers in LAME.
-const PRICES: [f32; 10] = [-7.2, -6.4, -5.6, -4.8, -4.0, -3.2, -2.4, -1.8, -1.3, -0.7];
+const PRICES: [f32; 10] = [-7.2, -6.5, -5.85, -4.8, -4.0, -3.2, -2.4, -1.8, -1.3, -0.7];
 
 /// How often a price is tried once bounds are known.
 const MAX_ATTEMPTS: u32 = 10;

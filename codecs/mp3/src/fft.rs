@@ -75,8 +75,12 @@ impl Fft {
     /// Columns from `column` on, transformed; rows come in the order of reversed bits.
     #[inline(always)]
     fn columns<const SIDE: usize>(&self, re: &[f32], im: &[f32], column: usize) -> [Columns<SIDE>; 2] {
-        let load = |x: &[f32]| -> Columns<SIDE> {
-            std::array::from_fn(|row| std::array::from_fn(|lane| x[row * SIDE + column + lane]))
+        let load = |x: &[f32]| {
+            let mut columns = [[0f32; LANES]; SIDE];
+            for (columns, row) in columns.iter_mut().zip(x.chunks_exact(SIDE)) {
+                columns.copy_from_slice(&row[column..][..LANES]);
+            }
+            columns
         };
         let (mut re, mut im) = (load(re), load(im));
         let mut half = SIDE / 2;
