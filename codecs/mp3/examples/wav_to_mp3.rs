@@ -1,5 +1,6 @@
 //! `wav_to_mp3 IN.wav OUT.mp3 [--bitrate K | --vbr N]`: encodes a WAV file, K in kbit/s (128 by default), N from 0
-//! (best) to 9. The first frame is a Xing or Info header with the delay, so that players cut off what is no input.
+//! (best) to 9. The first frame is a Xing or Info header with the delay, so that players cut off what is no input
+//! (mpg123 does; ffmpeg only where the header names LAME or Lavc as the encoder, which would be untrue here).
 
 use oggflv_mp3::{Config, Encoder};
 use std::error::Error;
@@ -80,17 +81,19 @@ fn parse_wav(data: &[u8]) -> Result<Wav, String> {
                 if !(1..=2).contains(&channels) {
                     return Err(format!("{channels} channels"));
                 }
-                let sample: fn(&[u8]) -> f32 = match (encoding, bits) {
-                    (1, 16) => |b| f32::from(i16::from_le_bytes([b[0], b[1]])) / 32768.0,
-                    (1, 24) => |b| i32::from_le_bytes([0, b[0], b[1], b[2]]) as f32 / 2_147_483_648.0,
-                    (1, 32) => |b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]) as f32 / 2_147_483_648.0,
-                    (3, 32) => |b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]),
+                let channels = match (encoding, bits) {
+                    (1, 16) => {
+                        planar(chunk, channels, |b: &[u8; 2]| f32::from(i16::from_le_bytes(*b)) / 32768.0)
+                    }
+                    (1, 24) => planar(chunk, channels, |b: &[u8; 3]| {
+                        i32::from_le_bytes([0, b[0], b[1], b[2]]) as f32 / 2_147_483_648.0
+                    }),
+                    (1, 32) => {
+                        planar(chunk, channels, |b: &[u8; 4]| i32::from_le_bytes(*b) as f32 / 2_147_483_648.0)
+                    }
+                    (3, 32) => planar(chunk, channels, |b: &[u8; 4]| f32::from_le_bytes(*b)),
                     _ => return Err(format!("encoding {encoding} with {bits} bits")),
                 };
-                let width = usize::from(bits / 8);
-                let channels = (0..channels)
-                    .map(|c| chunk.chunks_exact(width * channels).map(|b| sample(&b[c * width..])).collect())
-                    .collect();
                 return Ok(Wav { sample_rate, channels });
             }
             _ => {}
@@ -98,6 +101,15 @@ fn parse_wav(data: &[u8]) -> Result<Wav, String> {
         rest = body.get(length + length % 2..).unwrap_or_default();
     }
     Err("no data".into())
+}
+
+/// The samples of each channel, of `N` bytes each.
+fn planar<const N: usize>(data: &[u8], channels: usize, sample: impl Fn(&[u8; N]) -> f32) -> Vec<Vec<f32>> {
+    let frames = data.chunks_exact(N * channels);
+    let channel = |c: usize| {
+        frames.clone().filter_map(|frame| frame[c * N..].first_chunk()).map(&sample).collect::<Vec<f32>>()
+    };
+    (0..channels).map(channel).collect()
 }
 
 /// A silent frame that holds the header: "Xing" for a variable bitrate, "Info" for a constant one, with the number of

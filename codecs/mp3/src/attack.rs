@@ -2,41 +2,75 @@
 //! types that follow (11172-3, C.1.5.3.2 and figure C.7).
 
 use crate::header::BlockType;
+use crate::kernels::LANES;
 use crate::tables::LINES;
 
 /// Samples whose energies are compared.
 const PIECE: usize = 64;
-/// Pieces that an attack must stand out from.
-const BEFORE: usize = 8;
 /// Samples, relative to the first one of a granule, within which an attack asks for short blocks in that granule: as
 /// seen through the filterbank, most of what the three windows cover.
 const FROM: isize = -577;
 const TO: isize = 63;
-/// Samples before the first one of a granule that [`is_sudden`] looks at, and samples behind it.
-pub(crate) const LOOK_BACK: usize = (-FROM) as usize + PIECE * BEFORE + 1;
-/// How much louder an attack is than the pieces before it.
-const RATIO: f32 = 10.0;
+/// Pieces of a granule, and those among which an attack of a granule is looked for.
+const PIECES: usize = LINES / PIECE;
+const TESTED: usize = (TO - FROM) as usize / PIECE;
+/// Samples before the first one of a granule that a [`Detector`] looks at.
+pub(crate) const LOOK_BACK: usize = (-FROM) as usize + 1 - (TESTED - PIECES) * PIECE;
 /// Energy of a piece that is too faint to matter.
 const FAINT: f32 = PIECE as f32 * 1e-8;
+/// How much louder an attack is than what earlier sounds mask. Sounds of many attacks, such as applause, hide the noise
+/// before each, and short blocks would take the bits that they need.
+const RATIO: f32 = 8.0;
+/// Time in seconds after which a tenth of a piece's energy goes on masking.
+const DECAY_TIME: f64 = 0.032;
 
-/// Whether there is an attack in the granule that begins at `pcm[start]`.
-pub(crate) fn is_sudden(pcm: &[f32], start: usize) -> bool {
-    let first = start - LOOK_BACK;
-    let mut energies = [0f32; BEFORE + (TO - FROM) as usize / PIECE];
-    for (i, energy) in energies.iter_mut().enumerate() {
-        let piece = &pcm[first + i * PIECE..][..PIECE + 1];
-        // The difference of neighbouring samples stresses high frequencies, where attacks stand out.
-        let mut sums = [0f32; 8];
-        for j in 0..PIECE {
-            let difference = piece[j + 1] - piece[j];
-            sums[j % 8] += difference * difference;
-        }
-        *energy = sums.iter().sum();
+/// The search for attacks in one channel.
+#[derive(Clone, Debug)]
+pub(crate) struct Detector {
+    /// How much of an energy goes on masking one piece later.
+    decay: f32,
+    /// What the sounds before the next granule still mask, as energy of a piece.
+    masked: f32,
+    /// Energy of the last piece that the granule looked at last covers; the next one covers it as well.
+    last: f32,
+}
+
+impl Detector {
+    pub(crate) fn new(sample_rate: u32) -> Self {
+        let pieces = DECAY_TIME * f64::from(sample_rate) / PIECE as f64;
+        Self { decay: libm::exp2(-libm::log2(10.0) / pieces) as f32, masked: 0.0, last: 0.0 }
     }
-    (BEFORE..energies.len()).any(|i| {
-        let before: f32 = energies[i - BEFORE..i].iter().sum::<f32>() / BEFORE as f32;
-        energies[i] > FAINT && energies[i] > RATIO * before
-    })
+
+    /// Whether there is an attack in the granule that begins at `pcm[start]`; the one before it was looked at last.
+    pub(crate) fn is_sudden(&mut self, pcm: &[f32], start: usize) -> bool {
+        let mut energies = [self.last; TESTED];
+        for (i, energy) in energies[TESTED - PIECES..].iter_mut().enumerate() {
+            *energy = high_frequency_energy(&pcm[start - LOOK_BACK + i * PIECE..][..PIECE + 1]);
+        }
+        let mut sudden = false;
+        let mut masked = self.masked;
+        for (i, energy) in energies.into_iter().enumerate() {
+            sudden |= energy > FAINT && energy > RATIO * masked;
+            if i == PIECES {
+                self.masked = masked;
+            }
+            masked = energy.max(self.decay * masked);
+        }
+        self.last = energies[TESTED - 1];
+        sudden
+    }
+}
+
+/// Energy of the differences of neighbouring samples, which stresses high frequencies, where attacks stand out.
+fn high_frequency_energy(piece: &[f32]) -> f32 {
+    let mut sums = [0f32; LANES];
+    for j in (0..PIECE).step_by(LANES) {
+        for lane in 0..LANES {
+            let difference = piece[j + lane + 1] - piece[j + lane];
+            sums[lane] += difference * difference;
+        }
+    }
+    sums.iter().sum()
 }
 
 /// The block type of a granule by that of the granule before and by whether this one and the next have attacks.
@@ -59,9 +93,16 @@ pub(crate) const LOOK_AHEAD: usize = LINES;
 mod tests {
     use super::*;
 
+    /// Whether there is an attack in granule `granule`, the first one beginning at sample 300.
+    fn found(pcm: &[f32], granule: usize) -> bool {
+        let pcm = [&[0.0; LOOK_BACK], pcm].concat();
+        let mut detector = Detector::new(44100);
+        (0..=granule).fold(false, |_, g| detector.is_sudden(&pcm, LOOK_BACK + 300 + g * LINES))
+    }
+
     #[test]
     fn clicks_are_found_where_short_windows_are() {
-        let start = 2000;
+        let start = 2 * LINES + 300;
         for position in 0..4000 {
             let mut pcm: Vec<f32> = (0..4000).map(|i| 1e-3 * (i as f32 * 0.05).sin()).collect();
             pcm[position] += 0.5;
@@ -71,7 +112,7 @@ mod tests {
             if (FROM - 2..FROM + 2).contains(&offset) || (TO - 2..TO + 2).contains(&offset) {
                 continue;
             }
-            assert_eq!(is_sudden(&pcm, start), expected, "click at {offset}");
+            assert_eq!(found(&pcm, 2), expected, "click at {offset}");
         }
     }
 
@@ -79,11 +120,24 @@ mod tests {
     fn steady_sounds_have_no_attacks() {
         for step in [0.01f32, 0.1, 1.0, 2.0, 3.0] {
             let sine: Vec<f32> = (0..3000).map(|i| (i as f32 * step).sin()).collect();
-            assert!(!is_sudden(&sine, 2000));
+            assert!(!found(&sine, 3));
         }
         let noise: Vec<f32> =
             (0..3000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 8_388_608.0 - 1.0).collect();
-        assert!(!is_sudden(&noise, 2000));
+        assert!(!found(&noise, 3));
+    }
+
+    #[test]
+    fn one_attack_hides_those_that_follow_soon() {
+        let click = |position: usize, height: f32| {
+            let mut pcm = vec![0.0; 20 * LINES];
+            pcm[2 * LINES] = 0.5;
+            pcm[position] += height;
+            found(&pcm, position / LINES)
+        };
+        assert!(!click(3 * LINES, 0.5) && !click(4 * LINES, 0.5));
+        assert!(click(3 * LINES, 5.0));
+        assert!(click(12 * LINES, 0.5));
     }
 
     #[test]

@@ -6,28 +6,35 @@ use crate::config::{Config, Format};
 use crate::error::ConfigError;
 use crate::header::{BlockType, FrameInfo};
 use crate::huffman::{self, Huffman};
+use crate::kernels::Kernels;
 use crate::layout::MAX_BANDS;
 use crate::mdct::Mdct;
 use crate::psycho::{self, LONG_WINDOW, Masking, Model, SHORT_WINDOW};
 use crate::quantize::{MAX_GRANULE_BITS, QuantizedGranule, Quantizer, Spectrum};
-use crate::reservoir::Reservoir;
+use crate::reservoir::{Reservoir, Room};
 use crate::stereo;
 use crate::subband::{Polyphase, Subbands};
 use crate::tables::{LINES, SLOTS, SUBBANDS, WINDOWS};
 use oggflv_common::BitWriter;
+use oggflv_common::simd::Level;
 
 /// Samples kept before those of the frame to encode: what the filterbank, the model and the search for attacks look
 /// back on.
-const HISTORY: usize = attack::LOOK_BACK;
+const HISTORY: usize = MIDDLE + LONG_WINDOW / 2;
 /// Samples by which the middle of a granule's MDCT lies before its first sample: the MDCT covers the granule before and
 /// the granule itself, seen through a filterbank that delays by 241 samples.
 const MIDDLE: usize = 241;
 /// Delay of the analysis filterbank and the synthesis filterbank, and that of the MDCT.
 const DELAY: usize = 481 + LINES;
 
-/// Binary logarithms of the prices of bits of variable bitrates: quality 0, and how much each step adds.
-const BEST_QUALITY: f32 = -7.2;
-const QUALITY_STEP: f32 = 0.8;
+/// Binary logarithms of the prices of bits of variable bitrates by quality, 0 to 9. Music of 44.1 kHz in stereo takes a
+/// little less than with the settings of these numbers in LAME.
+const PRICES: [f32; 10] = [-7.2, -6.5, -5.85, -4.8, -4.0, -3.2, -2.4, -1.8, -1.3, -0.7];
+
+/// How often a price is tried once bounds are known.
+const MAX_ATTEMPTS: u32 = 10;
+/// How near the bytes of a frame come to what is aimed at, in octaves.
+const CLOSE_ENOUGH: f32 = 0.3;
 
 /// A Layer III encoder with constant or variable bitrate.
 ///
@@ -48,6 +55,7 @@ const QUALITY_STEP: f32 = 0.8;
 pub struct Encoder {
     format: Format,
     rate: Rate,
+    kernels: Kernels,
     polyphase: Polyphase,
     mdct: Mdct,
     model: Model,
@@ -82,6 +90,7 @@ struct Channel {
     /// Subband samples of the granule before.
     subbands: Subbands,
     history: psycho::History,
+    attacks: attack::Detector,
 }
 
 /// A granule, analysed: lines and masking of each channel.
@@ -101,7 +110,7 @@ impl Encoder {
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         let format = Format::new(config.sample_rate, config.channels)?;
         let rate = Rate::Constant(format.bitrate_index(config.bitrate)?);
-        Ok(Self::with_rate(format, rate))
+        Ok(Self::with_rate(format, rate, Level::active()))
     }
 
     /// An encoder that gives every frame the bits that a constant quality takes: 0 is the best, 9 the smallest. At
@@ -111,25 +120,25 @@ impl Encoder {
     /// If the sampling rate or the number of channels is none that Layer III has, or if the quality is above 9.
     pub fn new_vbr(sample_rate: u32, channels: usize, quality: u8) -> Result<Self, ConfigError> {
         let format = Format::new(sample_rate, channels)?;
-        if quality > 9 {
-            return Err(ConfigError::Quality(quality));
-        }
-        let price = BEST_QUALITY + QUALITY_STEP * f32::from(quality);
-        Ok(Self::with_rate(format, Rate::Variable(price)))
+        let price = *PRICES.get(usize::from(quality)).ok_or(ConfigError::Quality(quality))?;
+        Ok(Self::with_rate(format, Rate::Variable(price), Level::active()))
     }
 
-    fn with_rate(format: Format, rate: Rate) -> Self {
+    fn with_rate(format: Format, rate: Rate, level: Level) -> Self {
+        let kernels = Kernels::new(level);
         let channel = || Channel {
             pcm: vec![0.0; HISTORY],
             subbands: [[0.0; SUBBANDS]; SLOTS],
             history: psycho::History::default(),
+            attacks: attack::Detector::new(format.sample_rate),
         };
         Self {
             rate,
+            kernels,
             polyphase: Polyphase::new(),
             mdct: Mdct::new(format.row),
-            model: Model::new(&format),
-            quantizer: Quantizer::new(&format),
+            model: Model::new(&format, kernels),
+            quantizer: Quantizer::new(&format, kernels),
             huffman: Huffman::new(),
             reservoir: Reservoir::new(&format),
             channels: (0..format.channels).map(|_| channel()).collect(),
@@ -207,13 +216,14 @@ impl Encoder {
         let (quantized, price, bitrate_index, padding) = match self.rate {
             Rate::Constant(bitrate_index) => {
                 let padding = self.next_padding(bitrate_index);
-                let limits = self.reservoir.limits(self.slot(bitrate_index, padding));
-                let (quantized, price) = self.quantize(&granules, self.reservoir.price(), limits);
+                let room = self.reservoir.room(self.slot(bitrate_index, padding));
+                let (quantized, price) = self.quantize(&granules, self.reservoir.price(), room);
                 (quantized, price, bitrate_index, padding)
             }
             Rate::Variable(price) => {
                 let most = self.slot(14, false) + main_data_begin;
-                let (quantized, price) = self.quantize(&granules, price, (0, most));
+                let (quantized, price) =
+                    self.quantize(&granules, price, Room { least: 0, target: most, most });
                 let bytes = bits_of(&quantized).div_ceil(8);
                 let fits = |index: &u32| self.slot(*index, false) + main_data_begin >= bytes;
                 (quantized, price, (1..14).find(fits).unwrap_or(14), false)
@@ -249,7 +259,12 @@ impl Encoder {
     /// Block type, filterbanks and psychoacoustic model for granule `g` of the frame.
     fn analyse(&mut self, g: usize) -> Granule {
         let start = HISTORY + g * LINES;
-        let next_sudden = self.channels.iter().any(|channel| attack::is_sudden(&channel.pcm, start + LINES));
+        let mut next_sudden = false;
+        for channel in &mut self.channels {
+            next_sudden |= channel.attacks.is_sudden(&channel.pcm, start + LINES);
+        }
+        // The beginning of the sound is no attack: nobody hears what comes before it.
+        next_sudden &= self.frames > 0 || g > 0;
         let block_type = attack::block_type(self.block_type, self.sudden, next_sudden);
         (self.block_type, self.sudden) = (block_type, next_sudden);
 
@@ -275,8 +290,9 @@ impl Encoder {
         for (c, (channel, history)) in self.channels.iter_mut().zip(histories).enumerate() {
             channel.history = history;
             let mut subbands = [[0.0; SUBBANDS]; SLOTS];
-            self.polyphase.analyse(&channel.pcm[start - 480..], &mut subbands);
-            self.mdct.transform(&channel.subbands, &subbands, block_type, &mut granule.lines[c]);
+            (self.kernels.polyphase)(&self.polyphase, &channel.pcm[start - 480..], &mut subbands);
+            let lines = &mut granule.lines[c];
+            (self.kernels.mdct)(&self.mdct, &channel.subbands, &subbands, block_type, lines);
             channel.subbands = subbands;
         }
         granule
@@ -298,13 +314,13 @@ impl Encoder {
         mid_side
     }
 
-    /// Quantises a frame at a price of bits, or at the nearest one at which it takes the least to the most bytes.
+    /// Quantises a frame at a price of bits, or at the nearest one at which it fits the room.
     /// Returns the price, a binary logarithm, as well.
     fn quantize(
         &self,
         granules: &[Granule],
         mut price: f32,
-        (least, most): (u32, u32),
+        room: Room,
     ) -> (Vec<Vec<QuantizedGranule>>, f32) {
         let mut spectra: Vec<Vec<Spectrum>> = granules
             .iter()
@@ -318,35 +334,42 @@ impl Encoder {
                             layout,
                             &granule.masking[c],
                             &granule.presence[c],
+                            price,
                         )
                     })
                     .collect()
             })
             .collect();
-        // Prices known to be too low and too high.
-        let (mut low, mut high) = (f32::NEG_INFINITY, f32::INFINITY);
-        let mut kept = None;
+        // The dearest price known to take too many bytes, and what is kept: the cheapest one that does not; with each, the
+        // binary logarithm of its bytes.
+        let mut low: Option<(f32, f32)> = None;
+        let mut kept: Option<(f32, f32, Vec<Vec<QuantizedGranule>>)> = None;
+        let aim = libm::log2f(room.target.max(1) as f32);
         for attempt in 0.. {
             let quantized = self.quantize_at(&mut spectra, price);
             let bytes = bits_of(&quantized).div_ceil(8);
-            if bytes > most {
-                low = price;
+            let logarithm = libm::log2f(bytes.max(1) as f32);
+            if bytes > room.most {
+                low = Some((price, logarithm));
             } else {
-                kept = Some((quantized, price));
-                high = price;
-                if bytes >= least || Reservoir::is_least(price) || attempt >= 10 {
+                kept = Some((price, logarithm, quantized));
+                // Having met a price that is too low, a frame shall fill its room, not fall short of it by chance.
+                let enough = bytes >= room.least && (low.is_none() || logarithm > aim - CLOSE_ENOUGH);
+                if enough || Reservoir::is_least(price) {
                     break;
                 }
             }
-            let step = 1.5 * libm::log2f((bytes.max(1) as f32) / (0.5 * (least + most) as f32).max(1.0));
-            price = match (low.is_finite(), high.is_finite()) {
-                (true, true) if attempt >= 10 => break,
-                (true, true) => 0.5 * (low + high),
-                (true, false) => price + step.clamp(0.3, 8.0) + attempt as f32,
-                _ => price + step.clamp(-8.0, -0.3),
+            price = match (low, &kept) {
+                (Some(_), Some(_)) if attempt >= MAX_ATTEMPTS => break,
+                (Some(low), Some(high)) => {
+                    let share = (low.1 - aim) / (low.1 - high.1).max(f32::MIN_POSITIVE);
+                    low.0 + share.clamp(0.1, 0.9) * (high.0 - low.0)
+                }
+                (Some(low), None) => price + (1.5 * (low.1 - aim)).clamp(0.3, 8.0) + attempt as f32,
+                _ => price - (1.5 * (aim - logarithm)).clamp(0.3, 8.0),
             };
         }
-        kept.unwrap_or_default()
+        kept.map(|(price, _, quantized)| (quantized, price)).unwrap_or_default()
     }
 
     /// Quantises a frame at a price of bits.
@@ -403,4 +426,44 @@ impl Encoder {
 /// Bits of main data of a frame.
 fn bits_of(frame: &[Vec<QuantizedGranule>]) -> u32 {
     frame.iter().flatten().map(|granule| granule.info.part2_3_length).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Silence, then noise that changes its level, so that all block types occur.
+    fn noise(length: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed;
+        (0..length)
+            .map(|i| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let amplitude = [0.0, 0.001, 0.5, 0.01][i / 3000 % 4];
+                amplitude * ((state >> 8) as f32 / 8_388_608.0 - 1.0)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn bytes_are_the_same_at_every_level() {
+        for (sample_rate, channels) in [(44100, 2), (44100, 1), (22050, 2), (8000, 1)] {
+            let pcm: Vec<Vec<f32>> = (0..channels).map(|c| noise(20_000, c as u32)).collect();
+            let pcm: Vec<&[f32]> = pcm.iter().map(Vec::as_slice).collect();
+            for rate in [Rate::Constant(5), Rate::Constant(10), Rate::Variable(PRICES[2])] {
+                let mut streams = Level::available().into_iter().map(|level| {
+                    let format = Format::new(sample_rate, channels).unwrap();
+                    let mut encoder = Encoder::with_rate(format, rate, level);
+                    let mut frames = Vec::new();
+                    encoder.encode(&pcm, &mut frames);
+                    encoder.finish(&mut frames);
+                    (level, frames)
+                });
+                let (_, scalar) = streams.next().unwrap();
+                assert!(scalar.len() >= 20_000 / 1152);
+                for (level, frames) in streams {
+                    assert!(frames == scalar, "{} at {sample_rate} Hz", level.name());
+                }
+            }
+        }
+    }
 }

@@ -9,21 +9,28 @@ use oggflv_common::BitSink;
 /// Magnitudes of the quantised lines of a granule.
 pub(crate) type Quantized = [u16; LINES];
 
-/// Tables that suit a region by its largest value: 0, 1, 2, 3, up to 5, up to 7, up to 15, beyond.
-const CANDIDATES: [&[usize]; 8] =
-    [&[], &[1], &[2, 3], &[5, 6], &[7, 8, 9], &[10, 11, 12], &[13, 15], &[16, 24]];
+/// Tables that suit a region by its largest value: 0, 1, 2, 3, up to 5, up to 7, up to 15, beyond. Each is followed by
+/// itself where there is no other.
+const CANDIDATES: [[usize; 3]; CLASSES] =
+    [[0; 3], [1; 3], [2, 3, 3], [5, 6, 6], [7, 8, 9], [10, 11, 12], [13, 15, 15], [16, 24, 0]];
+const CLASSES: usize = 8;
 /// Index in [`CANDIDATES`] of the tables with linbits.
 const ESCAPE: usize = 7;
 /// Bits of a field of a packed sum: a region of 288 pairs takes less than 2^16 bits.
 const FIELD: u32 = 16;
 
-/// Bit counts of all tables, so that one look-up counts a pair with all candidates at once.
+/// Packed bit counts by class of tables.
+type Packed = [u64; CLASSES];
+
+/// Bit counts of all tables, so that one look-up counts a pair with all of them at once.
 pub(crate) struct Huffman {
-    /// `[candidates][x * 16 + y]`: bits with each candidate, signs included, in fields of 16 bits. For the tables with
+    /// `[x * 16 + y][class]`: bits with each candidate, signs included, in fields of 16 bits. For the tables with
     /// linbits x and y stand for at most 15, and the third field counts how many linbits fields follow.
-    pairs: [[u64; 256]; 8],
+    pairs: [Packed; 256],
     /// Bits of a quadruple with table A, and with table B above bit 16.
     quadruples: [u32; 16],
+    /// Tables with linbits and their number, two of them for each number of bits that the largest value less 15 has.
+    escapes: [[(u32, u32); 2]; 14],
 }
 
 /// How the lines of a granule are coded.
@@ -38,14 +45,29 @@ pub(crate) struct Coding {
     pub(crate) count1table_select: u32,
 }
 
-/// What the lines of one scalefactor band cost.
+/// What the lines of one scalefactor band need.
 #[derive(Clone, Copy, Default)]
-struct BandCost {
+struct Region {
     /// Index in [`CANDIDATES`] of the smallest tables that suffice.
     class: usize,
     largest: u32,
-    /// Packed bit counts by class, those below `class` unused.
-    packed: [u64; 8],
+}
+
+impl Region {
+    fn new(largest: u32) -> Self {
+        Self { class: class(largest), largest }
+    }
+
+    fn with(self, other: Self) -> Self {
+        Self { class: self.class.max(other.class), largest: self.largest.max(other.largest) }
+    }
+}
+
+/// The bands below `big_end`, and packed bit counts of all lines before each of them and of all lines.
+struct Bands {
+    needs: [Region; MAX_BANDS],
+    before: [Packed; MAX_BANDS + 1],
+    count: usize,
 }
 
 impl Huffman {
@@ -53,7 +75,7 @@ impl Huffman {
         let pair = |class: usize, x: usize, y: usize| {
             let signs = u64::from(x > 0) + u64::from(y > 0);
             let mut packed = 0;
-            for (field, &table) in CANDIDATES[class].iter().enumerate() {
+            for (field, table) in CANDIDATES[class].into_iter().enumerate() {
                 let Some((codes, _)) = BIG_VALUE_TABLES[table] else { continue };
                 if x < codes.size && y < codes.size {
                     packed |=
@@ -66,11 +88,12 @@ impl Huffman {
             packed
         };
         Self {
-            pairs: std::array::from_fn(|class| std::array::from_fn(|i| pair(class, i / 16, i % 16))),
+            pairs: std::array::from_fn(|i| std::array::from_fn(|class| pair(class, i / 16, i % 16))),
             quadruples: std::array::from_fn(|i| {
                 let signs = (i as u32).count_ones();
                 (COUNT1_TABLES[0][i].1 + signs) | (COUNT1_TABLES[1][i].1 + signs) << FIELD
             }),
+            escapes: std::array::from_fn(|bits| [16, 24].map(|first| escape_table(first, bits as u32))),
         }
     }
 
@@ -93,20 +116,11 @@ impl Huffman {
         self.quadruples[usize::from(values[0] << 3 | values[1] << 2 | values[2] << 1 | values[3])]
     }
 
-    /// Packed bits of each pair, by [`pair_index`](Self::pair_index), with the tables that suit values up to `largest`.
-    pub(crate) fn pair_table(&self, largest: u16) -> &[u64; 256] {
-        &self.pairs[class(u32::from(largest))]
-    }
-
-    /// Place of a pair in a table.
-    #[inline(always)]
-    pub(crate) fn pair_index(pair: &[u16]) -> usize {
-        usize::from(pair[0].min(15) << 4 | pair[1].min(15))
-    }
-
-    /// Bits that a band costs by itself: `packed` is the sum of its pairs.
-    pub(crate) fn band_bits(&self, values: &[u16], largest: u32, packed: u64) -> u32 {
-        let pairs = cheapest(class(largest), largest, packed).0;
+    /// Bits that the values of a band, up to `largest`, cost by themselves.
+    pub(crate) fn band_bits(&self, values: &[u16], largest: u32) -> u32 {
+        let needs = Region::new(largest);
+        let packed = values.chunks_exact(2).map(|pair| self.pairs[pair_index(pair)][needs.class]).sum();
+        let pairs = self.cheapest(needs, packed).0;
         if largest > 1 {
             return pairs;
         }
@@ -118,12 +132,6 @@ impl Huffman {
         pairs.min(quadruples & 0xFFFF).min(quadruples >> FIELD)
     }
 
-    /// Packed bits of values, which the tables of a class can hold.
-    fn pair_bits(&self, values: &[u16], class: usize) -> u64 {
-        let table = &self.pairs[class];
-        values.chunks_exact(2).map(|pair| table[Self::pair_index(pair)]).sum()
-    }
-
     /// Adds the three regions of `lines[..big_end]` to `coding`, split so that they cost least.
     fn choose_regions(
         &self,
@@ -133,46 +141,41 @@ impl Huffman {
         big_end: usize,
         coding: &mut Coding,
     ) {
-        let mut costs = [BandCost::default(); MAX_BANDS];
-        let count = (0..layout.bands).take_while(|&band| layout.first_line(band) < big_end).count();
-        let costs = &mut costs[..count];
-        let band_lines = |band: usize| {
-            let range = layout.lines(band);
-            &lines[range.start..range.end.min(big_end)]
-        };
-        for (band, cost) in costs.iter_mut().enumerate() {
-            cost.largest = u32::from(band_lines(band).iter().copied().max().unwrap_or(0));
-            cost.class = class(cost.largest);
-        }
-        let classes = costs.iter().fold(0, |all, cost| all | 1u32 << cost.class);
-        for (band, cost) in costs.iter_mut().enumerate() {
-            for class in cost.class.max(1)..8 {
-                if classes >> class & 1 == 1 {
-                    cost.packed[class] = self.pair_bits(band_lines(band), class);
-                }
-            }
-        }
+        let bands = self.bands(lines, layout, big_end);
+        let count = bands.count;
         if block_type != BlockType::Long {
-            let (low, high) = costs.split_at(layout.first_region.min(count));
-            let regions = [region(low), region(high)];
+            let first = layout.first_region.min(count);
+            let regions = [self.region(&bands, 0, first), self.region(&bands, first, count)];
             coding.bits += regions[0].0 + regions[1].0;
             coding.table_select = [regions[0].1, regions[1].1, 0];
             return;
         }
-        // The cheapest last two regions for each end of the first one, then the cheapest first one.
+        // The last region by its first band.
+        let mut last = [(0, 0); MAX_BANDS + 1];
+        let mut needs = Region::default();
+        for start in (0..count).rev() {
+            needs = needs.with(bands.needs[start]);
+            last[start] = self.cheapest(needs, bands.packed(needs.class, start, count));
+        }
         let mut best = (u32::MAX, 1, 1, [0; 3]);
+        let mut needs0 = Region::default();
         for first in 1..=count.min(16) {
-            let (bits0, table0) = region(&costs[..first]);
-            for second in 1..=(count - first).clamp(1, 8) {
+            needs0 = needs0.with(bands.needs[first - 1]);
+            let (bits0, table0) = self.cheapest(needs0, bands.packed(needs0.class, 0, first));
+            if bits0 >= best.0 {
+                break;
+            }
+            let mut needs1 = Region::default();
+            for second in 1..=(count - first).clamp(1, 8).min(layout.bands - first) {
                 let end = (first + second).min(count);
-                if first + second > layout.bands {
-                    continue;
+                if first < end {
+                    needs1 = needs1.with(bands.needs[end - 1]);
                 }
-                let (bits1, table1) = region(&costs[first..end]);
+                let (bits1, table1) = self.cheapest(needs1, bands.packed(needs1.class, first, end));
                 if bits0 + bits1 >= best.0 {
-                    continue;
+                    break;
                 }
-                let (bits2, table2) = region(&costs[end..]);
+                let (bits2, table2) = last[end];
                 if bits0 + bits1 + bits2 < best.0 {
                     best = (bits0 + bits1 + bits2, first, second, [table0, table1, table2]);
                 }
@@ -183,6 +186,68 @@ impl Huffman {
         coding.region1_count = best.2 as u32 - 1;
         coding.table_select = best.3;
     }
+
+    /// What the bands of `lines[..big_end]` need and cost.
+    fn bands(&self, lines: &Quantized, layout: &Layout, big_end: usize) -> Bands {
+        let mut bands =
+            Bands { needs: [Region::default(); MAX_BANDS], before: [[0; CLASSES]; MAX_BANDS + 1], count: 0 };
+        while bands.count < layout.bands && layout.first_line(bands.count) < big_end {
+            let range = layout.lines(bands.count);
+            let lines = &lines[range.start..range.end.min(big_end)];
+            let mut packed = bands.before[bands.count];
+            let mut largest = 0;
+            for pair in lines.chunks_exact(2) {
+                largest = largest.max(pair[0]).max(pair[1]);
+                for (packed, bits) in packed.iter_mut().zip(&self.pairs[pair_index(pair)]) {
+                    *packed += bits;
+                }
+            }
+            bands.needs[bands.count] = Region::new(u32::from(largest));
+            bands.count += 1;
+            bands.before[bands.count] = packed;
+        }
+        bands
+    }
+
+    /// Bits of the bands from `first` to `end` with their best table, and that table.
+    fn region(&self, bands: &Bands, first: usize, end: usize) -> (u32, u32) {
+        let needs = bands.needs[first..end].iter().fold(Region::default(), |all, &band| all.with(band));
+        self.cheapest(needs, bands.packed(needs.class, first, end))
+    }
+
+    /// The least of packed bit counts, and the table it belongs to.
+    #[inline]
+    fn cheapest(&self, needs: Region, packed: u64) -> (u32, u32) {
+        let field = |i: u32| (packed >> (FIELD * i)) as u32 & 0xFFFF;
+        let tables = CANDIDATES[needs.class];
+        match needs.class {
+            0 => (0, 0),
+            1 => (field(0), 1),
+            ESCAPE => {
+                let bits = u32::BITS - (needs.largest - 15).leading_zeros();
+                let [low, high] = self.escapes[bits as usize];
+                let escapes = field(2);
+                (field(0) + escapes * low.1, low.0).min((field(1) + escapes * high.1, high.0))
+            }
+            2 | 3 | 6 => (field(0), tables[0] as u32).min((field(1), tables[1] as u32)),
+            _ => (field(0), tables[0] as u32)
+                .min((field(1), tables[1] as u32))
+                .min((field(2), tables[2] as u32)),
+        }
+    }
+}
+
+impl Bands {
+    /// Packed bits of the bands from `first` to `end` with tables of a class.
+    fn packed(&self, class: usize, first: usize, end: usize) -> u64 {
+        self.before[end][class] - self.before[first][class]
+    }
+}
+
+/// Place of a pair among those of [`Huffman::pairs`].
+#[inline(always)]
+fn pair_index(pair: &[u16]) -> usize {
+    usize::from(pair[0].min(15) << 4 | pair[1].min(15))
 }
 
 /// Ends of the big-values region and of the count1 region: behind the last line that is not zero, up to an even
@@ -210,32 +275,11 @@ fn class(largest: u32) -> usize {
     }
 }
 
-/// Bits of a region of whole bands with its best table, and that table.
-fn region(bands: &[BandCost]) -> (u32, u32) {
-    let class = bands.iter().map(|band| band.class).max().unwrap_or(0);
-    let largest = bands.iter().map(|band| band.largest).max().unwrap_or(0);
-    cheapest(class, largest, bands.iter().map(|band| band.packed[class]).sum())
-}
-
-/// The least of packed bit counts, and the table it belongs to.
-fn cheapest(class: usize, largest: u32, packed: u64) -> (u32, u32) {
-    let field = |i: usize| (packed >> (FIELD * i as u32)) as u32 & 0xFFFF;
-    if class == ESCAPE {
-        let escapes = field(2);
-        let [low, high] = [(16, 0), (24, 1)].map(|(first, i)| {
-            let (table, linbits) = escape_table(first, largest);
-            (field(i) + escapes * linbits, table)
-        });
-        return low.min(high);
-    }
-    CANDIDATES[class].iter().enumerate().map(|(i, &table)| (field(i), table as u32)).min().unwrap_or_default()
-}
-
-/// The first table from `first` (16 or 24) on whose linbits hold `largest`, and their number.
-fn escape_table(first: u32, largest: u32) -> (u32, u32) {
+/// The first table from `first` (16 or 24) on with at least `bits` linbits, and their number.
+fn escape_table(first: u32, bits: u32) -> (u32, u32) {
     (first..first + 8)
         .filter_map(|table| BIG_VALUE_TABLES[table as usize].map(|(_, linbits)| (table, linbits)))
-        .find(|&(_, linbits)| largest < 15 + (1 << linbits))
+        .find(|&(_, linbits)| bits <= linbits)
         .unwrap_or((first + 7, 13))
 }
 
@@ -262,7 +306,13 @@ pub(crate) fn write(
                 let [x, y] = [lines[i], lines[i + 1]].map(u32::from);
                 let limit = if linbits > 0 { 15 } else { codes.size as u32 - 1 };
                 let code = (x.min(limit) * codes.size as u32 + y.min(limit)) as usize;
-                out.put(u32::from(codes.codes[code]), u32::from(codes.lengths[code]));
+                let (length, code) = (u32::from(codes.lengths[code]), u32::from(codes.codes[code]));
+                if x < 15 && y < 15 {
+                    let (signs, count) = signs(&lines[i..i + 2], i, &negative);
+                    out.put(code << count | signs, length + count);
+                    continue;
+                }
+                out.put(code, length);
                 for (i, value) in [(i, x), (i + 1, y)] {
                     if linbits > 0 && value >= 15 {
                         out.put(value - 15, linbits);
@@ -280,13 +330,19 @@ pub(crate) fn write(
         let quadruple = &lines[i..i + 4];
         let (code, length) = COUNT1_TABLES[info.count1table_select as usize]
             [quadruple.iter().fold(0, |bits, &value| bits << 1 | usize::from(value))];
-        out.put(code, length);
-        for (k, &value) in quadruple.iter().enumerate() {
-            if value > 0 {
-                out.put(u32::from(negative(i + k)), 1);
-            }
-        }
+        let (signs, count) = signs(quadruple, i, &negative);
+        out.put(code << count | signs, length + count);
     }
+}
+
+/// Signs of the values that are not zero, from line `first` on, and their number.
+#[inline]
+fn signs(values: &[u16], first: usize, negative: &impl Fn(usize) -> bool) -> (u32, u32) {
+    values
+        .iter()
+        .enumerate()
+        .filter(|(_, value)| **value > 0)
+        .fold((0, 0), |(signs, count), (i, _)| (signs << 1 | u32::from(negative(first + i)), count + 1))
 }
 
 #[cfg(test)]

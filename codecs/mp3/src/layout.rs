@@ -1,7 +1,9 @@
 //! How the lines of a granule fall into scalefactor bands, in the order in which they are coded.
 
 use crate::config::Version;
+use crate::kernels::LANES;
 use crate::psycho;
+use crate::scalefactor::SCFSI_GROUPS;
 use crate::tables::{
     LINES, LONG_BAND_LIMITS, LONG_BANDS, PRETAB, SAMPLE_RATES, SHORT_BAND_LIMITS, SHORT_BANDS, WINDOWS,
 };
@@ -11,12 +13,19 @@ pub(crate) const MAX_BANDS: usize = SHORT_BANDS * WINDOWS;
 /// The most scalefactors that a granule has.
 pub(crate) const MAX_FACTORS: usize = (SHORT_BANDS - 1) * WINDOWS;
 
+/// The most lines that a band has, filled up to a multiple of [`LANES`].
+pub(crate) const MAX_WIDTH: usize = 192;
+/// Lines of a granule where each band is filled up to a multiple of [`LANES`].
+pub(crate) const PADDED_LINES: usize = LINES + MAX_BANDS * (LANES - 2);
+
 /// Bands of long or of short blocks. Short blocks are coded band by band, in each the lines of the first window, then
 /// those of the second and the third (11172-3, 2.4.3.4.8); each of these counts as a band here.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     /// First line of each band and, behind the last, the end; the rest is [`LINES`] too.
     limits: [usize; MAX_BANDS + 1],
+    /// The same where each band is filled up to a multiple of [`LANES`].
+    padded: [usize; MAX_BANDS + 1],
     /// Number of bands.
     pub(crate) bands: usize,
     /// Number of bands that have a scalefactor; those without are the last ones.
@@ -41,6 +50,7 @@ impl Layout {
         let (weights, quiet) = hearing(row, &LONG_BAND_LIMITS[row], 1);
         Self {
             limits,
+            padded: padded(&limits),
             bands: LONG_BANDS,
             factors: LONG_BANDS - 1,
             long_factors: 11,
@@ -62,6 +72,7 @@ impl Layout {
         let (weights, quiet) = hearing(row, &SHORT_BAND_LIMITS[row], WINDOWS);
         Self {
             limits,
+            padded: padded(&limits),
             bands: MAX_BANDS,
             factors: MAX_FACTORS,
             long_factors: 18,
@@ -75,6 +86,17 @@ impl Layout {
     /// Lines of a band.
     pub(crate) fn lines(&self, band: usize) -> std::ops::Range<usize> {
         self.limits[band]..self.limits[band + 1]
+    }
+
+    /// Places of a band among lines where each band is filled up to a multiple of [`LANES`].
+    pub(crate) fn padded(&self, band: usize) -> std::ops::Range<usize> {
+        self.padded[band]..self.padded[band + 1]
+    }
+
+    /// Bands whose scalefactors have the same number of bits: the four parts of MPEG-2, of which two each have the same
+    /// length in MPEG-1, and of long blocks the groups of `scfsi`.
+    pub(crate) fn factor_groups(&self) -> [std::ops::Range<usize>; 4] {
+        if self.windows == 1 { SCFSI_GROUPS } else { [0..9, 9..18, 18..27, 27..36] }
     }
 
     /// First line of a band, or the end of the spectrum.
@@ -120,6 +142,15 @@ impl Layout {
     }
 }
 
+/// Bands that begin at `limits`, each of them filled up.
+fn padded(limits: &[usize; MAX_BANDS + 1]) -> [usize; MAX_BANDS + 1] {
+    let mut padded = [0; MAX_BANDS + 1];
+    for band in 0..MAX_BANDS {
+        padded[band + 1] = padded[band] + (limits[band + 1] - limits[band]).next_multiple_of(LANES);
+    }
+    padded
+}
+
 /// [`Layout::weights`] and [`Layout::quiet`] of bands that begin at `limits`, each of them coded for `windows` windows.
 fn hearing(row: usize, limits: &[usize], windows: usize) -> ([f32; MAX_BANDS], [f32; MAX_BANDS]) {
     let (mut weights, mut quiet) = ([0.0; MAX_BANDS], [0.0; MAX_BANDS]);
@@ -148,6 +179,8 @@ mod tests {
                 let all: Vec<usize> = (0..layout.bands).flat_map(|band| layout.lines(band)).collect();
                 assert_eq!(all, (0..LINES).collect::<Vec<_>>());
                 assert!((0..layout.bands).all(|band| layout.lines(band).len() % 2 == 0));
+                assert!((0..layout.bands).all(|band| layout.padded(band).len() <= MAX_WIDTH));
+                assert!(layout.padded(layout.bands - 1).end <= PADDED_LINES);
                 for version in [Version::Mpeg1, Version::Mpeg2] {
                     for parts in layout.factor_parts(version) {
                         assert_eq!(parts.iter().sum::<usize>(), layout.factors);

@@ -11,15 +11,20 @@
 //!        └─ attack, psycho ─┘                └─ reservoir
 //! ```
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)] // but for the vector instructions of `kernels`
 
 mod attack;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod bitstream;
 mod config;
 mod encoder;
 mod error;
+mod fft;
 mod header;
 mod huffman;
+mod kernels;
 mod layout;
 mod mdct;
 mod psycho;

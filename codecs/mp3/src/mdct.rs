@@ -63,6 +63,7 @@ impl Mdct {
 
     /// The lines of a granule from the subband samples of the granule before it and of its own, in the order in which
     /// they are coded.
+    #[inline(always)]
     pub(crate) fn transform(
         &self,
         previous: &Subbands,
@@ -99,6 +100,7 @@ impl Mdct {
         self.reduce_aliases(out);
     }
 
+    #[inline(always)]
     fn transform_short(&self, previous: &Subbands, current: &Subbands, out: &mut [f32; LINES]) {
         for w in 0..3 {
             let sample = |k: usize, sb: usize| {
@@ -128,6 +130,7 @@ impl Mdct {
     }
 
     /// The butterflies between neighbouring subbands of a long block.
+    #[inline(always)]
     fn reduce_aliases(&self, lines: &mut [f32; LINES]) {
         for border in (SLOTS..LINES).step_by(SLOTS) {
             for (i, &(cs, ca)) in self.butterflies.iter().enumerate() {

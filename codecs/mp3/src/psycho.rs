@@ -5,9 +5,12 @@
 //! below that, and anything below the threshold in quiet is.
 
 use crate::config::Format;
+use crate::fft::Fft;
+use crate::kernels::{Kernels, LANES};
 use crate::layout::MAX_BANDS;
 use crate::tables::{LONG_BAND_LIMITS, LONG_BANDS, SHORT_BAND_LIMITS, SHORT_BANDS, WINDOWS};
 use std::f64::consts::PI;
+use std::ops::Range;
 
 /// Samples of the spectrum for a long block.
 pub(crate) const LONG_WINDOW: usize = 1024;
@@ -19,12 +22,21 @@ const PARTITION_WIDTH: f64 = 1.0 / 3.0;
 const FULL_SCALE_DB: f64 = 96.0;
 /// How far the threshold may rise above that of the granule before, which bounds noise before an attack.
 const RISE: f32 = 8.0;
+/// The most that this may lower the threshold: noise that is far above what silence before it allows must not take the
+/// bits of all that is heard.
+const STRICTEST: f32 = 0.01;
 
 /// Energies that the scalefactor bands of a granule may hold as noise, in units of squared lines.
 pub(crate) type Masking = [f32; MAX_BANDS];
 
+/// The most partitions that a spectrum has.
+pub(crate) const MAX_PARTITIONS: usize = 96;
+/// Energies of the partitions, or what they may hold as noise; zero behind the last one.
+pub(crate) type Partitions = [f32; MAX_PARTITIONS];
+
 /// The model: one set of tables for long and one for short blocks.
 pub(crate) struct Model {
+    kernels: Kernels,
     long: Resolution,
     short: Resolution,
     quiet_long: [f32; MAX_BANDS],
@@ -32,27 +44,29 @@ pub(crate) struct Model {
 }
 
 /// The model's tables for one length of spectrum.
-struct Resolution {
+pub(crate) struct Resolution {
     window: Vec<f32>,
     fft: Fft,
-    partitions: Vec<Partition>,
+    /// Bins of each partition.
+    partitions: Vec<Range<usize>>,
     /// `[masker][maskee]`: noise allowed in one partition for energy in another, in squared lines.
-    spreading: Vec<Vec<f32>>,
+    spreading: Vec<Partitions>,
     /// For each scalefactor band the partitions it overlaps and the share of each that it holds.
     shares: Vec<Vec<(usize, f32)>>,
 }
 
-/// A run of bins of the spectrum.
-struct Partition {
-    first_bin: usize,
-    end_bin: usize,
-}
-
 /// What the model remembers of one channel.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct History {
     /// Thresholds of the granule before by partition.
-    thresholds: Vec<f32>,
+    thresholds: Partitions,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        // Nothing comes before the first granule whose noise could be heard.
+        Self { thresholds: [f32::INFINITY; MAX_PARTITIONS] }
+    }
 }
 
 /// Critical-band rate in Bark (Zwicker and Terhardt).
@@ -77,10 +91,11 @@ fn from_decibels(level: f64) -> f64 {
 }
 
 impl Model {
-    pub(crate) fn new(format: &Format) -> Self {
+    pub(crate) fn new(format: &Format, kernels: Kernels) -> Self {
         Self {
-            long: Resolution::new(format, LONG_WINDOW, &LONG_BAND_LIMITS[format.row]),
-            short: Resolution::new(format, SHORT_WINDOW, &SHORT_BAND_LIMITS[format.row]),
+            kernels,
+            long: Resolution::of_length(format, LONG_WINDOW),
+            short: Resolution::of_length(format, SHORT_WINDOW),
             quiet_long: format.long.quiet,
             quiet_short: format.short.quiet,
         }
@@ -89,38 +104,41 @@ impl Model {
     /// The noise allowed in the bands of a long block, from the 1024 samples about its middle. `pcm`, `history` and
     /// `out` have one entry per channel, one or two.
     pub(crate) fn analyse_long(&self, pcm: &[&[f32]], history: &mut [History], out: &mut [Masking]) {
-        let energies = self.long.energies(pcm);
-        for (channel, history) in history.iter_mut().enumerate() {
-            let mut thresholds = self.long.thresholds(&energies[channel]);
-            history.thresholds.resize(thresholds.len(), 0.0);
+        let energies = (self.kernels.energies)(&self.long, pcm);
+        for ((energies, history), out) in energies.iter().zip(history).zip(out) {
+            let mut thresholds = (self.kernels.thresholds)(&self.long, energies);
             for (threshold, before) in thresholds.iter_mut().zip(&mut history.thresholds) {
-                let limited = threshold.min(RISE * *before);
+                let limited = threshold.min((RISE * *before).max(STRICTEST * *threshold));
                 *before = *threshold;
                 *threshold = limited;
             }
-            let allowed = self.long.by_bands(&thresholds);
             for band in 0..LONG_BANDS {
-                out[channel][band] = allowed[band].max(self.quiet_long[band]);
+                out[band] = self.long.allowed(band, &thresholds).max(self.quiet_long[band]);
             }
         }
     }
 
     /// The noise allowed in the bands of one window of a short block, from the 256 samples about its middle.
     pub(crate) fn analyse_short(&self, pcm: &[&[f32]], window: usize, out: &mut [Masking]) {
-        let energies = self.short.energies(pcm);
+        let energies = (self.kernels.energies)(&self.short, pcm);
         for (energies, out) in energies.iter().zip(out) {
-            let allowed = self.short.by_bands(&self.short.thresholds(energies));
+            let thresholds = (self.kernels.thresholds)(&self.short, energies);
             for band in 0..SHORT_BANDS {
                 let band_of_window = band * WINDOWS + window;
-                out[band_of_window] = allowed[band].max(self.quiet_short[band_of_window]);
+                out[band_of_window] =
+                    self.short.allowed(band, &thresholds).max(self.quiet_short[band_of_window]);
             }
         }
     }
 }
 
 impl Resolution {
-    /// Tables for spectra of `length` samples and for the bands that begin at `limits`, in lines.
-    fn new(format: &Format, length: usize, limits: &[usize]) -> Self {
+    /// Tables for spectra of `length` samples: [`LONG_WINDOW`] or [`SHORT_WINDOW`].
+    pub(crate) fn of_length(format: &Format, length: usize) -> Self {
+        let limits: &[usize] = match length {
+            LONG_WINDOW => &LONG_BAND_LIMITS[format.row],
+            _ => &SHORT_BAND_LIMITS[format.row],
+        };
         let bins = length / 2 + 1;
         // A sine at full scale has an energy of about 1 in the lines; the spectrum has this many times as much.
         let scale = (length * length) as f64 * 3.0 / 32.0;
@@ -132,12 +150,12 @@ impl Resolution {
             let end_bin = (first_bin + 1..bins)
                 .find(|&bin| bark(frequency(bin as f64 + 0.5)) - from > PARTITION_WIDTH)
                 .unwrap_or(bins);
-            partitions.push(Partition { first_bin, end_bin });
+            partitions.push(first_bin..end_bin);
             first_bin = end_bin;
         }
         let centres: Vec<f64> =
-            partitions.iter().map(|p| bark(frequency((p.first_bin + p.end_bin - 1) as f64 / 2.0))).collect();
-        let mut spreading = vec![vec![0.0; centres.len()]; centres.len()];
+            partitions.iter().map(|p| bark(frequency((p.start + p.end - 1) as f64 / 2.0))).collect();
+        let mut spreading = vec![[0.0; MAX_PARTITIONS]; centres.len()];
         for (i, &maskee) in centres.iter().enumerate() {
             let slopes: Vec<f64> = centres
                 .iter()
@@ -161,7 +179,7 @@ impl Resolution {
                     .iter()
                     .enumerate()
                     .filter_map(|(i, p)| {
-                        let (from, to) = (edge(p.first_bin), edge(p.end_bin));
+                        let (from, to) = (edge(p.start), edge(p.end));
                         let share = (to.min(high) - from.max(low)) / (to - from);
                         (share > 0.0).then_some((i, share as f32))
                     })
@@ -179,116 +197,72 @@ impl Resolution {
         }
     }
 
-    /// Energies of the partitions of one or two channels.
-    fn energies(&self, pcm: &[&[f32]]) -> [Vec<f32>; 2] {
+    /// Energies of the partitions of one or two channels, in that order.
+    #[inline(always)]
+    pub(crate) fn energies(&self, pcm: &[&[f32]]) -> [Partitions; 2] {
         // One complex transform serves both channels.
         let length = self.window.len();
-        let mut re = vec![0.0; length];
-        let mut im = vec![0.0; length];
-        for (channel, z) in pcm.iter().zip([&mut re, &mut im]) {
+        let (mut re, mut im) = ([0f32; LONG_WINDOW], [0f32; LONG_WINDOW]);
+        let (re, im) = (&mut re[..length], &mut im[..length]);
+        for (channel, z) in pcm.iter().zip([&mut *re, &mut *im]) {
             for ((z, x), weight) in z.iter_mut().zip(*channel).zip(&self.window) {
                 *z = x * weight;
             }
         }
-        self.fft.transform(&mut re, &mut im);
-        let power = |k: usize| {
-            let l = (length - k) % length;
+        self.fft.transform(re, im);
+        let (mut first, mut second) = ([0f32; LONG_WINDOW / 2 + 1], [0f32; LONG_WINDOW / 2 + 1]);
+        (first[0], second[0]) = (re[0] * re[0], im[0] * im[0]);
+        let half = length / 2;
+        let above = re[half..].iter().rev().zip(im[half..].iter().rev());
+        let below = re[1..=half].iter().zip(&im[1..=half]);
+        let powers = first[1..=half].iter_mut().zip(&mut second[1..=half]);
+        for (((first, second), (a, b)), (c, d)) in powers.zip(below).zip(above) {
             let square = |x: f32, y: f32| 0.25 * (x * x + y * y);
-            [square(re[k] + re[l], im[k] - im[l]), square(im[k] + im[l], re[l] - re[k])]
-        };
-        let powers: Vec<[f32; 2]> = (0..=length / 2).map(power).collect();
-        [0, 1].map(|channel| {
-            self.partitions
-                .iter()
-                .map(|p| powers[p.first_bin..p.end_bin].iter().map(|power| power[channel]).sum())
-                .collect()
+            *first = square(a + c, b - d);
+            *second = square(b + d, c - a);
+        }
+        [&first, &second].map(|powers| {
+            let mut energies = [0.0; MAX_PARTITIONS];
+            for (energy, bins) in energies.iter_mut().zip(&self.partitions) {
+                *energy = powers[bins.clone()].iter().sum();
+            }
+            energies
         })
     }
 
     /// Thresholds of the partitions.
-    fn thresholds(&self, energies: &[f32]) -> Vec<f32> {
-        let mut thresholds = vec![0.0; energies.len()];
-        for (row, energy) in self.spreading.iter().zip(energies) {
-            for (threshold, weight) in thresholds.iter_mut().zip(row) {
-                *threshold += weight * energy;
+    #[inline(always)]
+    pub(crate) fn thresholds(&self, energies: &Partitions) -> Partitions {
+        /// As many sums as fit in registers.
+        const BLOCK: usize = 6 * LANES;
+        let mut thresholds = [0.0; MAX_PARTITIONS];
+        for (block, out) in thresholds.chunks_exact_mut(BLOCK).enumerate() {
+            let mut sums = [0f32; BLOCK];
+            for (row, energy) in self.spreading.iter().zip(energies) {
+                let row = &row[block * BLOCK..][..BLOCK];
+                for i in 0..BLOCK {
+                    sums[i] += row[i] * energy;
+                }
             }
+            out.copy_from_slice(&sums);
         }
         thresholds
     }
 
-    /// What scalefactor bands may hold by the thresholds of the partitions.
-    fn by_bands(&self, thresholds: &[f32]) -> Vec<f32> {
-        self.shares
-            .iter()
-            .map(|shares| shares.iter().map(|&(i, share)| share * thresholds[i]).sum())
-            .collect()
-    }
-}
-
-/// A complex Fourier transform, in place; decimation in time, radix 2.
-struct Fft {
-    /// For each stage behind the second, `exp(-2 pi i k / n)` of its length n: real and imaginary parts.
-    twiddles: Vec<(Vec<f32>, Vec<f32>)>,
-    /// Pairs of places that bit reversal swaps.
-    swaps: Vec<(usize, usize)>,
-}
-
-impl Fft {
-    /// A transform of `length` samples, a power of two from 8 on.
-    fn new(length: usize) -> Self {
-        let stage = |n: usize| {
-            let angle = |k: usize| 2.0 * PI * k as f64 / n as f64;
-            let re = (0..n / 2).map(|k| libm::cos(angle(k)) as f32).collect();
-            let im = (0..n / 2).map(|k| -libm::sin(angle(k)) as f32).collect();
-            (re, im)
-        };
-        let bits = length.trailing_zeros();
-        Self {
-            twiddles: (3..=bits).map(|bits| stage(1 << bits)).collect(),
-            swaps: (0..length)
-                .map(|i| (i, i.reverse_bits() >> (usize::BITS - bits)))
-                .filter(|&(i, j)| i < j)
-                .collect(),
-        }
-    }
-
-    fn transform(&self, re: &mut [f32], im: &mut [f32]) {
-        for &(i, j) in &self.swaps {
-            re.swap(i, j);
-            im.swap(i, j);
-        }
-        // The first two stages together need no multiplications.
-        for (re, im) in re.chunks_exact_mut(4).zip(im.chunks_exact_mut(4)) {
-            let sums = [re[0] + re[1], im[0] + im[1], re[2] + re[3], im[2] + im[3]];
-            let differences = [re[0] - re[1], im[0] - im[1], re[2] - re[3], im[2] - im[3]];
-            (re[0], im[0]) = (sums[0] + sums[2], sums[1] + sums[3]);
-            (re[2], im[2]) = (sums[0] - sums[2], sums[1] - sums[3]);
-            (re[1], im[1]) = (differences[0] + differences[3], differences[1] - differences[2]);
-            (re[3], im[3]) = (differences[0] - differences[3], differences[1] + differences[2]);
-        }
-        for (cos, sin) in &self.twiddles {
-            let half = cos.len();
-            for (re, im) in re.chunks_exact_mut(2 * half).zip(im.chunks_exact_mut(2 * half)) {
-                let (re_a, re_b) = re.split_at_mut(half);
-                let (im_a, im_b) = im.split_at_mut(half);
-                let a = re_a.iter_mut().zip(im_a);
-                let b = re_b.iter_mut().zip(im_b);
-                for ((a, b), (c, s)) in a.zip(b).zip(cos.iter().zip(sin)) {
-                    let product = (*b.0 * c - *b.1 * s, *b.0 * s + *b.1 * c);
-                    (*b.0, *b.1) = (*a.0 - product.0, *a.1 - product.1);
-                    (*a.0, *a.1) = (*a.0 + product.0, *a.1 + product.1);
-                }
-            }
-        }
+    /// What a scalefactor band may hold by the thresholds of the partitions.
+    fn allowed(&self, band: usize, thresholds: &Partitions) -> f32 {
+        self.shares[band].iter().map(|&(i, share)| share * thresholds[i]).sum()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tables::SAMPLE_RATES;
+    use oggflv_common::simd::Level;
 
     fn model(sample_rate: u32) -> Model {
-        Model::new(&Format::new(sample_rate, 1).unwrap())
+        Model::new(&Format::new(sample_rate, 1).unwrap(), Kernels::new(Level::SCALAR))
     }
 
     fn sine(frequency: f64, amplitude: f64, sample_rate: u32) -> Vec<f32> {
@@ -298,22 +272,13 @@ mod tests {
     }
 
     #[test]
-    fn fast_and_analytical_fourier_transforms_agree() {
-        for length in [SHORT_WINDOW, LONG_WINDOW] {
-            let input: Vec<(f32, f32)> =
-                (0..length).map(|i| ((i * i % 97) as f32 / 97.0, (i * 31 % 89) as f32 / 89.0)).collect();
-            let (mut re, mut im): (Vec<f32>, Vec<f32>) = input.iter().copied().unzip();
-            Fft::new(length).transform(&mut re, &mut im);
-            for k in [0, 1, 17, length / 2 - 1, length / 2, length / 2 + 1, length - 1] {
-                let (mut expected_re, mut expected_im) = (0.0, 0.0);
-                for (i, &(a, b)) in input.iter().enumerate() {
-                    let (a, b) = (f64::from(a), f64::from(b));
-                    let (s, c) = (-2.0 * PI * (i * k % length) as f64 / length as f64).sin_cos();
-                    expected_re += a * c - b * s;
-                    expected_im += a * s + b * c;
-                }
-                let errors = (expected_re - f64::from(re[k]), expected_im - f64::from(im[k]));
-                assert!(errors.0.abs() < 1e-3 && errors.1.abs() < 1e-3, "bin {k} of {length}");
+    fn partitions_cover_the_bins_once() {
+        for sample_rate in SAMPLE_RATES {
+            let model = model(sample_rate);
+            for (resolution, length) in [(&model.long, LONG_WINDOW), (&model.short, SHORT_WINDOW)] {
+                let bins: Vec<usize> = resolution.partitions.iter().cloned().flatten().collect();
+                assert_eq!(bins, (0..=length / 2).collect::<Vec<_>>());
+                assert!(resolution.partitions.len() <= MAX_PARTITIONS);
             }
         }
     }

@@ -9,21 +9,27 @@
 use crate::config::{Format, Version};
 use crate::header::{BlockType, GranuleInfo};
 use crate::huffman::{Coding, Huffman, Quantized};
-use crate::layout::{Layout, MAX_BANDS, MAX_FACTORS};
+use crate::kernels::{self, Kernels, NUDGE, Power43, Powers};
+use crate::layout::{Layout, MAX_BANDS, MAX_FACTORS, MAX_WIDTH, PADDED_LINES};
 use crate::psycho::Masking;
-use crate::scalefactor::Scalefactors;
-use crate::tables::{LINES, MAX_QUANTIZED};
+use crate::scalefactor::{Factors, Scalefactors};
+use crate::tables::{LINES, MAX_QUANTIZED, SCALEFACTOR_LENGTHS, WINDOWS};
 
-/// What is taken off before rounding (11172-3, C.1.5.4.4.1).
-const NUDGE: f32 = 0.0946;
 /// What a band that is missing costs beside the noise that this is, in the units of noise at the threshold: holes in the
 /// spectrum, which come and go, are heard where noise of the same energy is not.
 const HOLE: f32 = 12.0;
-/// Exponents of steps, quarter octaves relative to a global_gain of 210, from the finest to the coarsest.
+/// Where bits are dear there are holes anyway: each octave of the price above this one takes that much off, down to the
+/// least.
+const DEAR: f32 = -2.5;
+const HOLE_SLOPE: f32 = 2.4;
+const LEAST_HOLE: f32 = 6.0;
+/// Exponents of steps, quarter octaves relative to a global_gain of 210, from the finest to the coarsest. Only even ones
+/// are used: scalefactors move by two, and the choice between all even and all odd ones gains next to nothing.
 const FINEST: i32 = -210 - 8 * 7 - 4 * 15;
-const COARSEST: i32 = 45;
-/// How many exponents below the one at which a band vanishes are considered: the largest value is 2^(3/16 of it).
-const DEPTH: usize = 70;
+const COARSEST: i32 = 46;
+/// How many even exponents below the one at which a band vanishes are considered. A value below 0.6 there is below 8206
+/// at the last of them, as each multiplies it by 2^(3/8).
+const DEPTH: usize = 36;
 /// Largest part2_3_length.
 pub(crate) const MAX_GRANULE_BITS: u32 = 4095;
 
@@ -38,12 +44,13 @@ pub(crate) struct QuantizedGranule {
 /// Tables of the quantiser.
 pub(crate) struct Quantizer {
     version: Version,
+    kernels: Kernels,
     /// 2^(-3/16 e) for each exponent e from [`FINEST`] on: what |x|^(3/4) is multiplied by.
     inverse_steps: Vec<f32>,
     /// 2^(e/4): what i^(4/3) is multiplied by.
     steps: Vec<f32>,
     /// i^(4/3).
-    power43: Vec<f32>,
+    power43: Box<Power43>,
 }
 
 /// The lines of one granule of a channel, ready to be quantised.
@@ -51,9 +58,10 @@ pub(crate) struct Spectrum {
     pub(crate) block_type: BlockType,
     /// Binary logarithm of the least price at which the granule may fit in [`MAX_GRANULE_BITS`], as far as known.
     pub(crate) least_price: f32,
-    magnitude: [f32; LINES],
-    /// |x|^(3/4).
-    power34: [f32; LINES],
+    /// Magnitudes, each band filled up with zeros ([`Layout::padded`]).
+    magnitude: [f32; PADDED_LINES],
+    /// |x|^(3/4), likewise.
+    power34: [f32; PADDED_LINES],
     bands: [Band; MAX_BANDS],
     /// `[band][depth]`: noise in units of what is allowed, and bits; negative where not yet found.
     tried: Box<[[(f32, f32); DEPTH + 1]; MAX_BANDS]>,
@@ -62,9 +70,9 @@ pub(crate) struct Spectrum {
 /// What is known of a band before a step is chosen.
 #[derive(Clone, Copy, Default)]
 struct Band {
-    /// The smallest exponent at which all lines become zero.
+    /// The smallest even exponent at which all lines become zero. The one at depth d is smaller by 2 d.
     vanishes: i32,
-    /// The largest depth below that which can be coded; 0 for a band that is zero.
+    /// The largest depth that can be coded; 0 for a band that is zero.
     deepest: usize,
     largest: f32,
     energy: f32,
@@ -72,19 +80,21 @@ struct Band {
     weight: f32,
     /// Cost of the loss of all energy.
     hole: f32,
+    /// Cost of the band without any bits.
+    nothing: f32,
     /// Sum of the roots of the magnitudes.
     roots: f32,
-    /// Depths chosen last, for even and odd exponents; 0 before the first choice.
-    chosen: [usize; 2],
+    /// The depth chosen last; 0 before the first choice.
+    chosen: usize,
 }
 
-/// Steps for a granule: the exponent of each band, `None` where it is zero.
+/// Steps for a granule: the depth of each band, 0 where it is zero, and the syntax elements that bring them about.
 #[derive(Clone, Debug)]
 struct Plan {
-    exponents: [Option<i32>; MAX_BANDS],
+    depths: [usize; MAX_BANDS],
     gain: i32,
     subblock_gain: [u32; 3],
-    factors: [u32; MAX_FACTORS],
+    factors: Factors,
     scale: u32,
 }
 
@@ -92,7 +102,7 @@ impl Plan {
     /// All bands zero.
     fn silence() -> Self {
         Self {
-            exponents: [None; MAX_BANDS],
+            depths: [0; MAX_BANDS],
             gain: -210,
             subblock_gain: [0; 3],
             factors: [0; MAX_FACTORS],
@@ -102,18 +112,20 @@ impl Plan {
 }
 
 impl Quantizer {
-    pub(crate) fn new(format: &Format) -> Self {
+    pub(crate) fn new(format: &Format, kernels: Kernels) -> Self {
         let power =
             |scale: f64| (FINEST..=COARSEST).map(|e| libm::exp2(scale * f64::from(e)) as f32).collect();
         Self {
             version: format.version,
+            kernels,
             inverse_steps: power(-3.0 / 16.0),
             steps: power(0.25),
-            power43: (0..=MAX_QUANTIZED).map(|i| libm::pow(f64::from(i), 4.0 / 3.0) as f32).collect(),
+            power43: Box::new(std::array::from_fn(|i| libm::pow(i as f64, 4.0 / 3.0) as f32)),
         }
     }
 
-    /// Prepares the lines of a granule. `presence` says, band by band, how much of what is heard there is in this channel.
+    /// Prepares the lines of a granule. `presence` says, band by band, how much of what is heard there is
+    /// in this channel, and `price` what bits may cost, as a binary logarithm.
     pub(crate) fn prepare(
         &self,
         lines: &[f32; LINES],
@@ -121,56 +133,57 @@ impl Quantizer {
         layout: &Layout,
         masking: &Masking,
         presence: &[f32; MAX_BANDS],
+        price: f32,
     ) -> Spectrum {
-        let magnitude = lines.map(f32::abs);
-        let power34 = magnitude.map(|x| (x * x.sqrt()).sqrt());
-        let bands = std::array::from_fn(|band| {
-            if band >= layout.bands {
-                return Band::default();
-            }
-            let largest = power34[layout.lines(band)].iter().copied().fold(0.0, f32::max);
-            let fits = |limit: f32, e: i32| {
-                largest * self.inverse_steps[(e - FINEST) as usize] < limit - 0.5 + NUDGE - 0.001
-            };
-            // Largest values of 1 need exponents below this, largest values of 8206 those at least 69 below.
-            let (mut low, mut high) = (FINEST, COARSEST);
-            while low < high {
-                let middle = (low + high).div_euclid(2);
-                if fits(1.0, middle) {
-                    high = middle;
-                } else {
-                    low = middle + 1;
-                }
-            }
-            let vanishes = low;
-            let mut deepest = if largest > 0.0 { DEPTH.min((vanishes - FINEST) as usize) } else { 0 };
-            while deepest > 0 && !fits((MAX_QUANTIZED + 1) as f32, vanishes - deepest as i32) {
-                deepest -= 1;
-            }
-            let roots = magnitude[layout.lines(band)].iter().map(|x| x.sqrt()).sum();
-            let energy: f32 = magnitude[layout.lines(band)].iter().map(|x| x * x).sum();
-            let w = layout.weights[band];
-            // What is far below the threshold cannot be missed.
-            let hole = HOLE * w * presence[band] * energy / (energy + 0.03 * masking[band]);
-            Band {
-                vanishes,
-                deepest,
-                largest,
-                weight: w / masking[band],
-                roots,
-                energy,
-                hole,
-                chosen: [0; 2],
-            }
-        });
-        Spectrum {
+        let hole = (HOLE - HOLE_SLOPE * (price - DEAR)).clamp(LEAST_HOLE, HOLE);
+        let mut spectrum = Spectrum {
             block_type,
             least_price: f32::NEG_INFINITY,
-            magnitude,
-            power34,
-            bands,
+            magnitude: [0.0; PADDED_LINES],
+            power34: [0.0; PADDED_LINES],
+            bands: [Band::default(); MAX_BANDS],
             tried: Box::new([[(-1.0, 0.0); DEPTH + 1]; MAX_BANDS]),
+        };
+        for band in 0..layout.bands {
+            let place = layout.padded(band);
+            let lines = &lines[layout.lines(band)];
+            let magnitude = &mut spectrum.magnitude[place.clone()];
+            for (magnitude, line) in magnitude.iter_mut().zip(lines) {
+                *magnitude = line.abs();
+            }
+            let Powers { largest, energy, roots } =
+                (self.kernels.powers)(magnitude, &mut spectrum.power34[place]);
+            let vanishes = self.vanishing_exponent(largest);
+            let mut deepest = if largest > 0.0 { DEPTH.min((vanishes - FINEST) as usize / 2) } else { 0 };
+            let value = |depth: usize| largest * self.inverse_steps[(vanishes - FINEST) as usize - 2 * depth];
+            while deepest > 0 && value(deepest) > MAX_QUANTIZED as f32 {
+                deepest -= 1;
+            }
+            let w = layout.weights[band];
+            // What is far below the threshold cannot be missed.
+            let hole = hole * w * presence[band] * energy / (energy + 0.03 * masking[band]);
+            let weight = w / masking[band];
+            let nothing = energy * weight + hole;
+            spectrum.bands[band] =
+                Band { vanishes, deepest, largest, weight, roots, energy, hole, nothing, chosen: 0 };
         }
+        spectrum
+    }
+
+    /// The smallest even exponent at which `largest`, a line's |x|^(3/4), becomes zero.
+    fn vanishing_exponent(&self, largest: f32) -> i32 {
+        let vanishes = |e: i32| largest * self.inverse_steps[(e - FINEST) as usize] < 0.5 + NUDGE - 0.001;
+        // The bits of a float are nearly its logarithm.
+        let logarithm = largest.to_bits() as f32 / 8_388_608.0 - 127.0;
+        let near = (16.0 / 3.0 * (logarithm + 0.75)) as i32;
+        let mut exponent = (near & !1).clamp(FINEST, COARSEST);
+        while exponent < COARSEST && !vanishes(exponent) {
+            exponent += 2;
+        }
+        while exponent > FINEST && vanishes(exponent - 2) {
+            exponent -= 2;
+        }
+        exponent
     }
 
     /// Quantises at a price of bits: what one bit may cost in noise, in units of noise at the threshold in a third of a
@@ -183,13 +196,16 @@ impl Quantizer {
         price: f32,
         before: Option<&Scalefactors>,
     ) -> QuantizedGranule {
-        let plan = Search { quantizer: self, huffman, layout, spectrum: &mut *spectrum, price }.plan();
+        let plan =
+            Search { quantizer: self, huffman, layout, spectrum: &mut *spectrum, price, before }.plan();
         let mut lines = [0u16; LINES];
         for band in 0..layout.bands {
-            if let Some(exponent) = plan.exponents[band] {
+            if plan.depths[band] > 0 {
+                let exponent = spectrum.bands[band].vanishes - 2 * plan.depths[band] as i32;
                 let inverse_step = self.inverse_steps[(exponent - FINEST) as usize];
-                for i in layout.lines(band) {
-                    lines[i] = nearest(spectrum.power34[i] * inverse_step);
+                let power34 = &spectrum.power34[layout.padded(band)];
+                for (line, power34) in lines[layout.lines(band)].iter_mut().zip(power34) {
+                    *line = kernels::nearest(power34 * inverse_step);
                 }
             }
         }
@@ -222,54 +238,66 @@ struct Search<'a> {
     layout: &'a Layout,
     spectrum: &'a mut Spectrum,
     price: f32,
+    before: Option<&'a Scalefactors>,
 }
 
 impl Search<'_> {
     /// The steps that cost least, legal ones.
     fn plan(&mut self) -> Plan {
-        // Scalefactors go in steps of two exponents, so all of a granule are even or all are odd.
-        let [even, odd] = [0, 1].map(|parity| {
-            let mut cost = 0.0;
-            let mut exponents = [None; MAX_BANDS];
-            for band in 0..self.layout.bands {
-                let depth = self.best_depth(band, parity);
-                cost += self.cost(band, depth);
-                if depth > 0 {
-                    exponents[band] = Some(self.spectrum.bands[band].vanishes - depth as i32);
+        let bands = self.layout.bands;
+        let wanted = std::array::from_fn(|band| if band < bands { self.best_depth(band) } else { 0 });
+        let exponents = (0..bands)
+            .filter(|&band| wanted[band] > 0)
+            .map(|band| self.spectrum.bands[band].vanishes - 2 * wanted[band] as i32);
+        let Some(coarsest) = exponents.max() else {
+            return Plan::silence();
+        };
+        let least = self
+            .layout
+            .factor_groups()
+            .map(|range| range.map(|band| self.cost_at(band, wanted[band] as i32).0).sum());
+        // The coarsest band sets the gain, unless those that no scalefactor brings down from there lose more than the
+        // coarse ones cost when they are made finer.
+        let mut best = (f32::INFINITY, Plan::silence());
+        let mut gain = coarsest.max(-210);
+        let mut worse = 0;
+        while gain >= -210 && worse < 2 {
+            worse += 1;
+            for scale in [1, 0] {
+                if let Some(candidate) = self.at_gain(&wanted, &least, (gain, scale), best.0) {
+                    best = candidate;
+                    worse = 0;
                 }
             }
-            (cost, exponents)
-        });
-        self.legalize(if odd.0 < even.0 { odd.1 } else { even.1 })
+            gain -= 2;
+        }
+        best.1
     }
 
-    /// The depth of the given parity of exponents at which a band costs least, by descent from the one chosen last.
-    fn best_depth(&mut self, band: usize, parity: i32) -> usize {
-        let Band { vanishes, deepest, chosen, weight, roots, .. } = self.spectrum.bands[band];
-        // Depths of this parity run from 1 or 2 on; zero serves both.
-        let shallowest = 2 - ((vanishes - parity) & 1) as usize;
-        if deepest < shallowest {
+    /// The depth at which a band costs least, by descent from the one chosen last.
+    fn best_depth(&mut self, band: usize) -> usize {
+        let Band { vanishes, deepest, chosen, weight, roots, nothing, .. } = self.spectrum.bands[band];
+        if deepest == 0 {
             return 0;
         }
         let width = self.layout.lines(band).len();
-        let mut start = chosen[parity as usize];
+        let mut start = chosen;
         if start == 0 {
             // Where a bit takes as much noise as it costs: each line's noise falls by a factor of 4 for one of its own.
             let noise = 0.7 * self.price * width as f32 / weight;
             // A line x quantised in steps s of x^(3/4) gets noise of 4/27 sqrt|x| s^2.
             let exponent = 8.0 / 3.0 * libm::log2f(noise * 27.0 / 4.0 / roots.max(f32::MIN_POSITIVE));
-            start = (vanishes - exponent as i32).clamp(0, DEPTH as i32) as usize;
+            start = ((vanishes - exponent as i32) / 2).max(0) as usize;
         }
-        let start = start.clamp(shallowest, deepest);
-        let start = start - (start - shallowest) % 2;
+        let start = start.clamp(1, deepest);
         let (mut best, mut least) = (start, self.cost(band, start));
         // Few lines make uneven noise, so two worse steps in a row end the descent there, not one.
-        let patience = if width < 16 { 2 } else { 1 };
-        for direction in [2, -2] {
+        let patience = if width < 8 { 2 } else { 1 };
+        for direction in [1, -1] {
             let (mut depth, mut worse) = (start, 0);
             while worse < patience {
                 depth = depth.wrapping_add_signed(direction);
-                if depth < shallowest || depth > deepest {
+                if depth < 1 || depth > deepest {
                     break;
                 }
                 let cost = self.cost(band, depth);
@@ -279,82 +307,128 @@ impl Search<'_> {
                 }
             }
         }
-        self.spectrum.bands[band].chosen[parity as usize] = best;
-        if self.cost(band, 0) <= least { 0 } else { best }
+        self.spectrum.bands[band].chosen = best;
+        if nothing <= least { 0 } else { best }
     }
 
-    /// Turns exponents of one parity into a global gain and scalefactors, moving those that no scalefactor reaches.
-    fn legalize(&mut self, exponents: [Option<i32>; MAX_BANDS]) -> Plan {
-        let finest = exponents[..self.layout.factors].iter().flatten().copied().min();
-        let Some(coarsest) = exponents.iter().flatten().copied().max() else {
-            return Plan::silence();
-        };
-        // The coarsest band sets the gain, unless those that no scalefactor brings down from there lose more than the
-        // coarse ones cost when they are made finer.
-        let mut best = (f32::INFINITY, Plan::silence());
-        let mut gain = coarsest.max(-210 + (coarsest & 1));
-        let mut worse = 0;
-        while gain >= -210 && worse < 3 {
-            worse += 1;
-            for scale in [0, 1] {
-                let candidate = self.at_gain(&exponents, gain, scale);
-                if candidate.0 < best.0 {
-                    best = candidate;
-                    worse = 0;
-                }
-                // The coarser unit of scalefactors reaches further, which is all that it is good for.
-                if finest.is_none_or(|finest| finest >= gain - 2 * 7) {
-                    break;
-                }
-            }
-            gain -= 2;
-        }
-        best.1
-    }
-
-    /// The plan with the given gain and unit of the scalefactors that is nearest to the exponents, and its cost.
-    fn at_gain(&mut self, exponents: &[Option<i32>; MAX_BANDS], gain: i32, scale: u32) -> (f32, Plan) {
+    /// The plan with the given gain and unit of the scalefactors that costs least near the wanted depths, and its cost
+    /// with the bits of the scalefactors, unless that is `limit` or more. `least` is what the groups of bands cost at the
+    /// wanted depths.
+    fn at_gain(
+        &mut self,
+        wanted: &[usize; MAX_BANDS],
+        least: &[f32; 4],
+        (gain, scale): (i32, u32),
+        limit: f32,
+    ) -> Option<(f32, Plan)> {
         let layout = self.layout;
-        let mut plan = Plan { gain, scale, ..Plan::silence() };
+        let mut subblock_gain = [0; WINDOWS];
         if layout.windows > 1 {
             for window in 0..layout.windows {
-                let exponents = exponents[..layout.bands].iter().skip(window).step_by(layout.windows);
-                let coarsest = exponents.flatten().max();
-                plan.subblock_gain[window] = coarsest.map_or(0, |e| ((gain - e) / 8).clamp(0, 7) as u32);
+                let coarsest = (window..layout.bands)
+                    .step_by(layout.windows)
+                    .filter(|&band| wanted[band] > 0)
+                    .map(|band| self.spectrum.bands[band].vanishes - 2 * wanted[band] as i32)
+                    .max();
+                subblock_gain[window] = coarsest.map_or(0, |e| ((gain - e) / 8).clamp(0, 7) as u32);
             }
         }
-        let unit = 2 << scale;
-        let mut cost = 0.0;
+        // Depths without scalefactors; each unit of a scalefactor adds 1 or 2.
+        let mut bases = [0; MAX_BANDS];
         for band in 0..layout.bands {
-            let Band { vanishes, deepest, .. } = self.spectrum.bands[band];
-            let mut depth = 0;
-            if let Some(wanted) = exponents[band] {
-                let base = gain - 8 * plan.subblock_gain[band % layout.windows] as i32;
-                let finest = vanishes - deepest as i32;
-                let factor =
-                    (base - wanted + unit - 1).div_euclid(unit).min((base - finest).div_euclid(unit));
-                let factor = factor.clamp(0, layout.largest_factor(band) as i32);
-                let exponent = base - factor * unit;
-                if exponent < vanishes && exponent >= finest {
-                    depth = (vanishes - exponent) as usize;
-                    plan.exponents[band] = Some(exponent);
-                    if band < layout.factors {
-                        plan.factors[band] = factor as u32;
-                    }
-                }
-            }
-            let mut least = self.cost(band, depth);
-            if band >= layout.factors && depth > 0 {
-                // Without a scalefactor the step may be far from the one wanted.
-                let zero = self.cost(band, 0);
-                if zero <= least {
-                    least = zero;
-                    plan.exponents[band] = None;
-                }
-            }
-            cost += least;
+            let window = if layout.windows > 1 { band % WINDOWS } else { 0 };
+            let gain = gain - 8 * subblock_gain[window] as i32;
+            bases[band] = (self.spectrum.bands[band].vanishes - gain) / 2;
         }
-        (cost, plan)
+        let mut rest = 0.0;
+        for band in layout.factors..layout.bands {
+            rest += self.cost_at(band, if wanted[band] > 0 { bases[band] } else { 0 }).0;
+        }
+        // No plan with this gain costs less.
+        let mut bound = rest + least.iter().sum::<f32>();
+        // Scalefactors as they are wanted, and cost of each group by how many bits its scalefactors may have.
+        let mut factors = [0; MAX_FACTORS];
+        let mut groups = [Group::default(); 4];
+        let ranges = layout.factor_groups();
+        for ((range, group), least) in ranges.iter().zip(&mut groups).zip(least) {
+            if bound >= limit {
+                return None;
+            }
+            let mut largest = 0;
+            let mut cost = 0.0;
+            for band in range.clone() {
+                if wanted[band] == 0 {
+                    cost += self.spectrum.bands[band].nothing;
+                    continue;
+                }
+                let missing = wanted[band] as i32 - bases[band];
+                let most = (self.spectrum.bands[band].deepest as i32 - bases[band]) >> scale;
+                let factor = ((missing + scale as i32) >> scale).min(most);
+                factors[band] = factor.clamp(0, layout.largest_factor(band) as i32);
+                largest = largest.max(factors[band]);
+                cost += self.cost_at(band, bases[band] + (factors[band] << scale)).0;
+            }
+            group.count = range.len();
+            group.bits = (i32::BITS - largest.leading_zeros()) as usize;
+            (group.shorter, group.wanted) = (f32::INFINITY, cost);
+            if largest > 0 {
+                // With one bit less.
+                let most = largest_of(group.bits - 1);
+                for band in range.clone().filter(|&band| factors[band] > most) {
+                    cost += self.cost_at(band, bases[band] + (most << scale)).0
+                        - self.cost_at(band, bases[band] + (factors[band] << scale)).0;
+                }
+                group.shorter = cost;
+            }
+            if let Some(before) = self.before {
+                let cost = |band| {
+                    let depth = bases[band] + ((before.effective(layout, band) as i32) << scale);
+                    if wanted[band] > 0 {
+                        self.cost_at(band, depth).0
+                    } else {
+                        self.spectrum.bands[band].nothing
+                    }
+                };
+                group.shared = Some(range.clone().map(cost).sum());
+            }
+            let shortest = group.bits.saturating_sub(1);
+            bound += group.cost(shortest, self.price).min(group.cost(group.bits, self.price)) - least;
+        }
+        let (lengths, cost) = cheapest_lengths(self.quantizer.version, &groups, self.price);
+        let total = rest + cost;
+        if total >= limit {
+            return None;
+        }
+        let mut plan = Plan { gain, scale, subblock_gain, ..Plan::silence() };
+        for band in layout.factors..layout.bands {
+            plan.depths[band] = self.cost_at(band, if wanted[band] > 0 { bases[band] } else { 0 }).1;
+        }
+        for ((range, group), length) in ranges.into_iter().zip(&groups).zip(lengths) {
+            let shared = self.before.filter(|_| group.is_better_shared(length, self.price));
+            for band in range {
+                let factor = match (wanted[band], shared) {
+                    (_, Some(before)) => before.effective(layout, band) as i32,
+                    (0, None) => 0,
+                    _ => factors[band].min(largest_of(length)),
+                };
+                plan.factors[band] = factor as u32;
+                if wanted[band] > 0 {
+                    plan.depths[band] = self.cost_at(band, bases[band] + (factor << scale)).1;
+                }
+            }
+        }
+        Some((total, plan))
+    }
+
+    /// The cost of a band at a given depth, or as zero if that costs less or the depth cannot be; and the depth then.
+    #[inline]
+    fn cost_at(&mut self, band: usize, depth: i32) -> (f32, usize) {
+        let Band { deepest, nothing, .. } = self.spectrum.bands[band];
+        if depth < 1 || depth > deepest as i32 {
+            return (nothing, 0);
+        }
+        let cost = self.cost(band, depth as usize);
+        if cost < nothing { (cost, depth as usize) } else { (nothing, 0) }
     }
 
     /// Noise plus price times bits of a band.
@@ -370,47 +444,93 @@ impl Search<'_> {
     /// Noise of a band, in units of what is allowed, and its bits.
     fn try_step(&self, band: usize, depth: usize) -> (f32, f32) {
         let Band { vanishes, largest, energy, weight, hole, .. } = self.spectrum.bands[band];
-        if depth == 0 {
-            return (energy * weight + hole, 0.0);
-        }
-        let Quantizer { inverse_steps, steps, power43, .. } = self.quantizer;
-        let exponent = (vanishes - depth as i32 - FINEST) as usize;
+        let Quantizer { inverse_steps, steps, power43, kernels, .. } = self.quantizer;
+        let exponent = (vanishes - 2 * depth as i32 - FINEST) as usize;
         let (inverse_step, step) = (inverse_steps[exponent], steps[exponent]);
-        let range = self.layout.lines(band);
-        let magnitude = &self.spectrum.magnitude[range.clone()];
-        let power34 = &self.spectrum.power34[range];
-        let largest = nearest(largest * inverse_step);
-        let table = self.huffman.pair_table(largest);
-        let mut values = [0u16; LINES];
-        // Two sums each, for the lines of a pair, so that one addition need not wait for the other.
-        let (mut noise, mut kept, mut packed) = ([0f32; 2], [0f32; 2], 0);
-        let pairs = magnitude.chunks_exact(2).zip(power34.chunks_exact(2));
-        for ((x, power34), values) in pairs.zip(values.chunks_exact_mut(2)) {
-            for lane in 0..2 {
-                values[lane] = nearest(power34[lane] * inverse_step);
-                let y = power43[usize::from(values[lane])] * step;
-                let error = x[lane] - y;
-                kept[lane] += y * y;
-                noise[lane] += error * error;
-            }
-            packed += table[Huffman::pair_index(values)];
-        }
-        let bits = self.huffman.band_bits(&values[..magnitude.len()], u32::from(largest), packed);
-        let lost = (1.0 - (kept[0] + kept[1]) / energy.max(f32::MIN_POSITIVE)).max(0.0);
-        ((noise[0] + noise[1]) * weight + hole * lost * lost, bits as f32)
+        let place = self.layout.padded(band);
+        let (magnitude, power34) = (&self.spectrum.magnitude[place.clone()], &self.spectrum.power34[place]);
+        let mut values = [0u16; MAX_WIDTH];
+        let values = &mut values[..magnitude.len()];
+        let (noise, kept) = (kernels.measure)(magnitude, power34, [inverse_step, step], power43, values);
+        let values = &values[..self.layout.lines(band).len()];
+        let bits = self.huffman.band_bits(values, u32::from(kernels::nearest(largest * inverse_step)));
+        let lost = (1.0 - kept / energy.max(f32::MIN_POSITIVE)).max(0.0);
+        (noise * weight + hole * lost * lost, bits as f32)
     }
 }
 
-/// nint(x - 0.0946) of a value from 0 to 8206 (11172-3, C.1.5.4.4.1).
-#[inline(always)]
-fn nearest(x: f32) -> u16 {
-    // A sum of at least 2^23 has no fraction left and holds the integer in its lowest bits.
-    (x - NUDGE + 8_388_608.0).to_bits() as u16
+/// The largest scalefactor of a number of bits.
+fn largest_of(bits: usize) -> i32 {
+    (1 << bits) - 1
+}
+
+/// Some bands whose scalefactors have the same number of bits.
+#[derive(Clone, Copy, Default)]
+struct Group {
+    /// Number of bands.
+    count: usize,
+    /// Bits of each scalefactor for the steps that are wanted.
+    bits: usize,
+    /// Cost with these and with scalefactors of one bit less; the bits of scalefactors not included.
+    wanted: f32,
+    shorter: f32,
+    /// Cost with the scalefactors of the granule before.
+    shared: Option<f32>,
+}
+
+impl Group {
+    /// Cost with scalefactors of `length` bits, these included.
+    fn coded(&self, length: usize, price: f32) -> f32 {
+        let cost = match self.bits.saturating_sub(length) {
+            0 => self.wanted,
+            1 => self.shorter,
+            _ => f32::INFINITY,
+        };
+        cost + price * (length * self.count) as f32
+    }
+
+    fn is_better_shared(&self, length: usize, price: f32) -> bool {
+        self.shared.is_some_and(|shared| shared <= self.coded(length, price))
+    }
+
+    fn cost(&self, length: usize, price: f32) -> f32 {
+        let coded = self.coded(length, price);
+        self.shared.map_or(coded, |shared| shared.min(coded))
+    }
+}
+
+/// The lengths of the scalefactors of the groups at which they cost least, and that cost.
+fn cheapest_lengths(version: Version, groups: &[Group; 4], price: f32) -> ([usize; 4], f32) {
+    if version == Version::Mpeg1 {
+        let lengths =
+            SCALEFACTOR_LENGTHS.map(|(slen1, slen2)| [slen1, slen1, slen2, slen2].map(|l| l as usize));
+        let cost = |lengths: &[usize; 4]| {
+            groups.iter().zip(lengths).map(|(group, &l)| group.cost(l, price)).sum::<f32>()
+        };
+        let mut best = (lengths[15], cost(&lengths[15]));
+        for lengths in &lengths[..15] {
+            let cost = cost(lengths);
+            if cost < best.1 {
+                best = (*lengths, cost);
+            }
+        }
+        return best;
+    }
+    let mut cost = 0.0;
+    let lengths = std::array::from_fn(|i| {
+        let longest = if i < 2 { 4 } else { 3 };
+        let costs = (0..=longest).map(|length| groups[i].cost(length, price));
+        let (length, least) = costs.enumerate().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
+        cost += least;
+        length
+    });
+    (lengths, cost)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use oggflv_common::simd::Level;
 
     fn lines(scale: f32) -> [f32; LINES] {
         std::array::from_fn(|i| {
@@ -444,17 +564,8 @@ mod tests {
 
     fn setup() -> (Format, Quantizer, Huffman) {
         let format = Format::new(44100, 1).unwrap();
-        let quantizer = Quantizer::new(&format);
+        let quantizer = Quantizer::new(&format, Kernels::new(Level::SCALAR));
         (format, quantizer, Huffman::new())
-    }
-
-    #[test]
-    fn the_fast_rounding_is_that_of_the_standard() {
-        for i in 0..82_060 {
-            let x = i as f32 / 10.0 + 0.013;
-            assert_eq!(i32::from(nearest(x)), (f64::from(x) - 0.0946).round() as i32, "{x}");
-        }
-        assert_eq!(nearest(0.0), 0);
     }
 
     #[test]
@@ -465,7 +576,8 @@ mod tests {
             for scale in [1e-4, 1e-2, 1.0] {
                 let lines = lines(scale);
                 let masking = [1e-3 * scale * scale; MAX_BANDS];
-                let mut spectrum = quantizer.prepare(&lines, block_type, layout, &masking, &[1.0; MAX_BANDS]);
+                let mut spectrum =
+                    quantizer.prepare(&lines, block_type, layout, &masking, &[1.0; MAX_BANDS], -3.0);
                 let (mut last_noise, mut last_bits) = (0.0, u32::MAX);
                 for price in [1e-3, 1e-2, 1e-1, 1.0, 1e6] {
                     let granule = quantizer.quantize(&huffman, layout, &mut spectrum, price, None);
@@ -493,7 +605,7 @@ mod tests {
             masking[band] = energy(band) * if band % 2 == 0 { 0.001 } else { 0.01 };
         }
         let mut spectrum =
-            quantizer.prepare(&lines, BlockType::Long, &format.long, &masking, &[1.0; MAX_BANDS]);
+            quantizer.prepare(&lines, BlockType::Long, &format.long, &masking, &[1.0; MAX_BANDS], -3.0);
         let granule = quantizer.quantize(&huffman, &format.long, &mut spectrum, 0.05, None);
         let out = requantize(&granule, &format.long);
         let relative: Vec<f64> = (0..format.long.factors)
@@ -514,8 +626,14 @@ mod tests {
             let lines = [scale; LINES];
             for block_type in [BlockType::Long, BlockType::Short] {
                 let layout = format.layout(block_type);
-                let mut spectrum =
-                    quantizer.prepare(&lines, block_type, layout, &[1e-9; MAX_BANDS], &[1.0; MAX_BANDS]);
+                let mut spectrum = quantizer.prepare(
+                    &lines,
+                    block_type,
+                    layout,
+                    &[1e-9; MAX_BANDS],
+                    &[1.0; MAX_BANDS],
+                    -3.0,
+                );
                 let granule = quantizer.quantize(&huffman, layout, &mut spectrum, 1e-9, None);
                 assert!(granule.lines.iter().all(|&value| u32::from(value) <= MAX_QUANTIZED));
                 assert!(granule.info.global_gain <= 255);

@@ -4,15 +4,19 @@
 use crate::config::{Format, Version};
 
 /// Binary logarithm of the price at the start.
-const FIRST_PRICE: f32 = -7.0;
+const FIRST_PRICE: f32 = -10.0;
 /// How far the price moves with the fill of the reservoir, in octaves from empty to full.
 const LEVERAGE: f32 = 2.0;
 /// The fill at which the price stays.
 const WANTED_FILL: f32 = 0.6;
 /// How quickly the mean price follows that of the frames.
 const INERTIA: f32 = 0.15;
+/// How far the mean may stay from the prices of two frames, in octaves.
+const REACH: f32 = 6.0;
+/// The lowest mean price.
+const LEAST_MEAN: f32 = -14.0;
 /// The lowest price: noise far below the threshold is worth no more bits.
-const LEAST_PRICE: f32 = -24.0;
+const LEAST_PRICE: f32 = -30.0;
 
 /// Bits saved up, and what they are worth.
 #[derive(Clone, Debug)]
@@ -23,12 +27,23 @@ pub(crate) struct Reservoir {
     capacity: u32,
     /// Binary logarithm of the mean price.
     price: f32,
+    /// That of the last frame.
+    last: f32,
+}
+
+/// Bytes of main data that a frame may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    pub(crate) least: u32,
+    /// What to aim at where the price has to be searched for.
+    pub(crate) target: u32,
+    pub(crate) most: u32,
 }
 
 impl Reservoir {
     pub(crate) fn new(format: &Format) -> Self {
         let capacity = if format.version == Version::Mpeg1 { 511 } else { 255 };
-        Self { level: 0, capacity, price: FIRST_PRICE }
+        Self { level: 0, capacity, price: FIRST_PRICE, last: FIRST_PRICE }
     }
 
     /// Bytes by which the main data of the next frame begins before it.
@@ -47,17 +62,26 @@ impl Reservoir {
         price <= LEAST_PRICE
     }
 
-    /// The least and the most bytes that a frame with room for `slot` bytes of main data may take: with less, the
-    /// reservoir would overflow.
-    pub(crate) fn limits(&self, slot: u32) -> (u32, u32) {
-        ((slot + self.level).saturating_sub(self.capacity), slot + self.level)
+    /// What a frame with room for `slot` bytes of main data may take: with less than the least, the reservoir would
+    /// overflow; with more than the most, it would be overdrawn.
+    pub(crate) fn room(&self, slot: u32) -> Room {
+        Room {
+            least: (slot + self.level).saturating_sub(self.capacity),
+            target: slot + self.level / 2,
+            most: slot + self.level,
+        }
     }
 
     /// Takes a frame with `slot` bytes of room whose main data took `used` bytes at `price`. Returns how many bytes must
     /// be stuffed because the reservoir cannot hold them.
     pub(crate) fn settle(&mut self, slot: u32, used: u32, price: f32) -> u32 {
         debug_assert!(used <= slot + self.level);
+        // One odd frame tells nothing, two do; and after a silence of any depth sounds will come.
+        let price = price.max(LEAST_MEAN);
+        let (low, high) = (price.min(self.last), price.max(self.last));
         self.price += INERTIA * (price - self.price);
+        self.price = self.price.clamp(low - REACH, high + REACH);
+        self.last = price;
         let left = slot + self.level - used;
         self.level = left.min(self.capacity);
         left - self.level
@@ -75,7 +99,8 @@ mod tests {
             let (mut given, mut taken) = (0u64, 0u64);
             for i in 0..1000u32 {
                 let slot = 150 + i % 2;
-                let (least, most) = reservoir.limits(slot);
+                let Room { least, target, most } = reservoir.room(slot);
+                assert!(least <= target && target <= most);
                 let used = match i % 7 {
                     0 => 0,
                     1 => least,

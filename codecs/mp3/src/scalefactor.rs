@@ -73,6 +73,11 @@ impl Scalefactors {
         best.map_or(plain, |(_, best)| best)
     }
 
+    /// The scalefactor of a band with what `preflag` adds.
+    pub(crate) fn effective(&self, layout: &Layout, band: usize) -> u32 {
+        self.values[band] + if self.preflag { layout.pretab(band) } else { 0 }
+    }
+
     /// Marks the groups that are the same in `before`.
     fn sharing(mut self, before: Option<&Self>) -> Self {
         if let Some(before) = before {

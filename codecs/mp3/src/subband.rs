@@ -34,6 +34,7 @@ impl Polyphase {
     ///
     /// # Panics
     /// If `pcm` holds fewer than 1056 samples.
+    #[inline(always)]
     pub(crate) fn analyse(&self, pcm: &[f32], out: &mut Subbands) {
         for (slot, subbands) in out.iter_mut().enumerate() {
             self.slot(&pcm[slot * SUBBANDS..][..TAPS], subbands);
@@ -46,6 +47,7 @@ impl Polyphase {
     }
 
     /// One sample of each subband from the last 512 samples, oldest first.
+    #[inline(always)]
     fn slot(&self, pcm: &[f32], out: &mut [f32; SUBBANDS]) {
         // Y[63 - i] of the standard.
         let mut y = [0f32; 64];

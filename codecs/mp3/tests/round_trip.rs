@@ -106,6 +106,15 @@ fn a_full_scale_sine_keeps_its_level() {
 }
 
 #[test]
+fn a_sine_that_ends_abruptly_sounds_to_its_end() {
+    let config = Config::new(16000, 1, 32_000);
+    let input: Vec<f32> = (0..32000).map(|i| (i as f32 * 0.1).sin()).collect();
+    let output = decode(&encode(config, std::slice::from_ref(&input)), 1);
+    let ratio = snr(&input[31000..], &output[0], 31000 + delay(config));
+    assert!(ratio > 15.0, "{ratio:.1} dB");
+}
+
+#[test]
 fn an_impulse_stays_in_place() {
     let mut input = vec![0.0; 6000];
     input[3000] = 1.0;

@@ -1,0 +1,45 @@
+//! Plain Rust, which defines what the other levels compute.
+
+use super::{LANES, Power43, Powers, nearest};
+
+/// The sum of the accumulators: halves on each other until one is left.
+#[inline(always)]
+pub(super) fn sum(x: [f32; LANES]) -> f32 {
+    ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]))
+}
+
+#[inline(always)]
+pub(super) fn powers(magnitude: &[f32], power34: &mut [f32]) -> Powers {
+    let (mut largest, mut energy, mut roots) = ([0f32; LANES], [0f32; LANES], [0f32; LANES]);
+    for (x, power) in magnitude.chunks_exact(LANES).zip(power34.chunks_exact_mut(LANES)) {
+        for lane in 0..LANES {
+            let root = x[lane].sqrt();
+            power[lane] = (x[lane] * root).sqrt();
+            largest[lane] = if power[lane] > largest[lane] { power[lane] } else { largest[lane] };
+            energy[lane] += x[lane] * x[lane];
+            roots[lane] += root;
+        }
+    }
+    Powers { largest: largest.into_iter().fold(0.0, f32::max), energy: sum(energy), roots: sum(roots) }
+}
+
+pub(super) fn measure(
+    magnitude: &[f32],
+    power34: &[f32],
+    [inverse_step, step]: [f32; 2],
+    power43: &Power43,
+    values: &mut [u16],
+) -> (f32, f32) {
+    let (mut noise, mut kept) = ([0f32; LANES], [0f32; LANES]);
+    let lines = magnitude.chunks_exact(LANES).zip(power34.chunks_exact(LANES));
+    for ((x, power), values) in lines.zip(values.chunks_exact_mut(LANES)) {
+        for lane in 0..LANES {
+            values[lane] = nearest(power[lane] * inverse_step);
+            let y = power43[usize::from(values[lane]).min(power43.len() - 1)] * step;
+            let error = x[lane] - y;
+            noise[lane] += error * error;
+            kept[lane] += y * y;
+        }
+    }
+    (sum(noise), sum(kept))
+}
