@@ -45,9 +45,11 @@ pub struct ParallelEncoder {
     encoder: Encoder,
     threads: usize,
     workers: Vec<Worker>,
-    /// Inputs taken, and packets given.
+    /// Inputs taken, and packets made.
     taken: u64,
     given: u64,
+    /// What was waited for and not handed out.
+    done: VecDeque<Output>,
     /// The picture before the oldest one in work, and all from there to the newest.
     pictures: VecDeque<Arc<Progress>>,
     rate: Option<RateControl>,
@@ -66,6 +68,7 @@ impl ParallelEncoder {
             workers: Vec::new(),
             taken: 0,
             given: 0,
+            done: VecDeque::new(),
             pictures: VecDeque::from([Arc::default()]),
             rate: None,
         })
@@ -105,9 +108,13 @@ impl ParallelEncoder {
         if self.threads == 1 {
             return self.encode_here(input).map(Some);
         }
-        let oldest = if self.in_work() == self.threads { self.finish() } else { None };
+        let wait = self.rate.as_ref().is_some_and(|rate| rate.is_last(&input));
+        while self.in_work() == self.threads || wait && self.in_work() > 0 {
+            let output = self.wait();
+            self.done.push_back(output);
+        }
         self.send(input);
-        Ok(oldest)
+        Ok(self.done.pop_front())
     }
 
     /// Waits for the result of the oldest input in work. None if there is none.
@@ -115,12 +122,17 @@ impl ParallelEncoder {
     /// # Panics
     /// If a thread has panicked.
     pub fn finish(&mut self) -> Option<Output> {
-        while self.in_work() > 0 {
+        self.done.pop_front().or_else(|| (self.in_work() > 0).then(|| self.wait()))
+    }
+
+    /// Waits for the oldest input in work, of which there must be one.
+    fn wait(&mut self) -> Output {
+        loop {
             let (packet, input) = self.worker(self.given).done();
             if self.rate.as_mut().is_none_or(|rate| rate.accept(&packet)) {
                 self.given += 1;
                 self.pictures.pop_front();
-                return Some(Output::new(packet, input));
+                return Output::new(packet, input);
             }
             // What was begun after it has the wrong reference.
             let mut inputs = vec![input];
@@ -131,7 +143,6 @@ impl ParallelEncoder {
                 self.send(input);
             }
         }
-        None
     }
 
     /// Gives a thread something to do.

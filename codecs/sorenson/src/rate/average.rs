@@ -23,7 +23,7 @@ const WINDOW_PART: f64 = 0.05;
 /// A surplus is worked off so much faster.
 const HASTE: f64 = 2.0;
 /// When the end is known, the quantiser is found as if so many seconds followed.
-const MORE: f64 = 0.5;
+const MORE: f64 = 0.2;
 /// A key frame at the start is one in this many seconds.
 const KEY_SECONDS: f64 = 10.0;
 /// However much was spent, this part of the target is still given out.

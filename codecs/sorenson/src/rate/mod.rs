@@ -41,7 +41,8 @@ pub fn quantizer_for_quality(quality: u8) -> u16 {
 /// [`Packet::data`]; what a container adds to each is not counted.
 ///
 /// A picture's size becomes known to it [`DELAY`](Self::DELAY) pictures later, however many are encoded at a time, so the
-/// quantisers do not depend on the number of threads.
+/// quantisers do not depend on the number of threads. With an average or a total, the last pictures are encoded one at a
+/// time.
 ///
 /// ```
 /// use oggflv_sorenson::RateControl;
@@ -116,6 +117,8 @@ enum Retry {
 const COARSEST: f64 = 31.0;
 /// Bits of a picture header and the padding.
 const HEADER_BITS: f64 = 76.0;
+/// So many pictures of a stream are encoded one at a time at its end.
+const LAST: usize = 2 * RateControl::DELAY;
 /// Most that the quantiser of one picture falls and rises to the next.
 const FALL: f64 = 0.9;
 const RISE: f64 = 1.12;
@@ -221,10 +224,22 @@ impl RateControl {
         self.buffer.is_some()
     }
 
+    /// Whether an input is to be planned when the packets of all before it were reported: the last ones of a stream are,
+    /// so that they can make up for what is missing.
+    pub(crate) fn is_last(&self, input: &Input) -> bool {
+        match input {
+            Input::Frame(_, plan) if !matches!(self.state.mode, Mode::Constant(_)) => {
+                plan.outlook.ends && plan.outlook.frames.len() <= LAST
+            }
+            _ => false,
+        }
+    }
+
     /// Plans the next input: sets the quantiser of a frame, or turns it into a repetition.
     pub(crate) fn plan(&mut self, input: &mut Input) {
         let before = self.buffer.map(|_| self.state.clone());
-        while self.state.open.len() > Self::DELAY && self.take_account() {}
+        let last = self.is_last(input);
+        while (last || self.state.open.len() > Self::DELAY) && self.take_account() {}
         let retry = self.retry.take();
         let picture = match (&mut *input, retry) {
             (Input::Repeat, _) => self.state.repeat(),

@@ -1,8 +1,10 @@
 //! A total size in two passes.
 
-use super::RateControl;
 use super::model::{Demand, Models, Picture, divisor};
 use std::sync::Arc;
+
+/// The quantiser is found as if so many pictures followed.
+const MORE: f64 = 4.0;
 
 /// What the pictures of a first pass took, about 50 bytes for each.
 #[derive(Clone, Debug, Default)]
@@ -97,7 +99,7 @@ impl TwoPass {
     pub(super) fn quantizer(&self, spent: f64, last: Option<f64>, models: &Models) -> Option<f64> {
         let next = self.pictures.get(self.next)?;
         let mut more = self.pictures[0].remaining;
-        more.scale(RateControl::DELAY as f64 / self.pictures.len() as f64);
+        more.scale(MORE / self.pictures.len() as f64);
         Some(models.last_quantizer(&next.remaining, self.total - spent, &more, last))
     }
 }
