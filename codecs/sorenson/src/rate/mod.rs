@@ -119,9 +119,10 @@ const COARSEST: f64 = 31.0;
 const HEADER_BITS: f64 = 76.0;
 /// So many pictures of a stream are encoded one at a time at its end.
 const LAST: usize = 2 * RateControl::DELAY;
-/// Most that the quantiser of one picture falls and rises to the next.
-const FALL: f64 = 0.9;
-const RISE: f64 = 1.12;
+/// How much finer or coarser than the last picture one may be, if its quantiser is chosen for bits; and in the second pass
+/// before the last pictures, where there is no hurry.
+const STEP: f64 = 1.12;
+const SMALL_STEP: f64 = 1.03;
 
 impl RateControl {
     /// Pictures from the planning of one to the report of its size at most.
@@ -149,7 +150,7 @@ impl RateControl {
     #[must_use]
     pub fn two_pass(first: &FirstPass, total_bits: u64) -> Self {
         let mode = TwoPass::new(first, total_bits);
-        let model = Model::new(1.0, (5.0 * mode.mean()).max(1.0), 0.97);
+        let model = Model::new(1.0, (20.0 * mode.mean()).max(1.0), 0.98);
         Self::new(Mode::TwoPass(mode), Models([model; 2]))
     }
 
@@ -253,7 +254,7 @@ impl RateControl {
             (Input::Frame(_, plan), retry) => {
                 plan.key |= std::mem::take(&mut self.state.owed_key);
                 let least = if let Some(Retry::Coarser(least)) = retry { least } else { 1.0 };
-                self.state.frame(plan, self.buffer, least)
+                self.state.frame(plan, self.buffer, least, last)
             }
         };
         self.state.until = picture.time + picture.duration;
@@ -330,19 +331,21 @@ impl RateControl {
 }
 
 impl State {
-    /// Plans a frame, at a quantiser of `least` or more.
-    fn frame(&mut self, plan: &mut Plan, buffer: Option<Buffer>, least: f64) -> Picture {
+    /// Plans a frame, at a quantiser of `least` or more; `last` if it is one of the last.
+    fn frame(&mut self, plan: &mut Plan, buffer: Option<Buffer>, least: f64, last: bool) -> Picture {
         let mut known = self.known(plan);
         let spent = self.bits + self.open.iter().map(|p| self.models.bits(p, p.quantizer)).sum::<f64>();
         let wanted = match &self.mode {
             Mode::Constant(quantizer) => *quantizer,
             Mode::Average(average) => {
-                self.limit(average.quantizer(&known, plan.outlook.ends, spent, self.last, &self.models))
+                self.limit(average.quantizer(&known, plan.outlook.ends, spent, self.last, &self.models), STEP)
             }
             Mode::TwoPass(mode) => {
                 mode.fill_in(&mut known);
                 mode.quantizer(spent, self.last, &self.models)
-                    .map_or(self.last.unwrap_or(COARSEST), |quantizer| self.limit(quantizer))
+                    .map_or(self.last.unwrap_or(COARSEST), |quantizer| {
+                        self.limit(quantizer, if last { STEP } else { SMALL_STEP })
+                    })
             }
         };
         self.last = Some(wanted);
@@ -359,8 +362,8 @@ impl State {
     }
 
     /// Keeps the quantiser from leaping.
-    fn limit(&self, quantizer: f64) -> f64 {
-        self.last.map_or(quantizer, |last| quantizer.clamp(last * FALL, last * RISE)).clamp(1.0, COARSEST)
+    fn limit(&self, quantizer: f64, step: f64) -> f64 {
+        self.last.map_or(quantizer, |last| quantizer.clamp(last / step, last * step)).clamp(1.0, COARSEST)
     }
 
     /// A frame and those after it; at least one.
