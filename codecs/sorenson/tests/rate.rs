@@ -37,18 +37,19 @@ fn scenes(n: u64) -> Content {
 }
 
 fn encode(clip: &[(Duration, Input)], threads: usize, rate: RateControl) -> (Vec<Packet>, RateControl) {
-    let threads = NonZeroUsize::new(threads).unwrap();
-    let mut encoder = ParallelEncoder::new(CONFIG, Preset::Fast, threads).unwrap().with_rate(rate);
+    let threads = NonZeroUsize::new(threads).expect("there is a thread");
+    let mut encoder =
+        ParallelEncoder::new(CONFIG, Preset::Fast, threads).expect("the settings are legal").with_rate(rate);
     let mut packets = Vec::new();
     let mut take = |output: Option<Output>| packets.extend(output.map(|output| output.packet));
     for (_, input) in clip {
-        take(encoder.encode(input.clone()).unwrap());
+        take(encoder.encode(input.clone()).expect("the frame fits"));
     }
     while let Some(output) = encoder.finish() {
         take(Some(output));
     }
     assert_eq!(packets.len(), clip.len());
-    (packets, encoder.into_rate().unwrap())
+    (packets, encoder.into_rate().expect("it was given one"))
 }
 
 fn bits(packets: &[Packet]) -> f64 {
@@ -101,16 +102,19 @@ fn quantiser_1_is_fine_enough() {
     assert!(bits(&packets) > 0.9 * bits(&finest));
 }
 
-/// The error of the total, when a first pass at about the right rate went before.
-fn error_of_total(clip: &[(Duration, Input)], part: f64) -> f64 {
+/// The errors of the totals of several passes, of which the first is at about the right rate.
+fn errors_of_total(clip: &[(Duration, Input)], part: f64, passes: usize) -> Vec<f64> {
     let (natural, _) = encode(clip, 2, RateControl::constant(5 * 16));
     let wanted = part * bits(&natural);
-    let first = RateControl::average((wanted / 10.0) as u32).recording();
-    let (packets, first) = encode(clip, 2, first);
-    let first = first.into_first_pass().unwrap();
-    assert_eq!((first.pictures(), first.bits() as f64), (packets.len(), bits(&packets)));
-    let (packets, _) = encode(clip, 2, RateControl::two_pass(&first, wanted as u64));
-    bits(&packets) / wanted - 1.0
+    let mut rate = RateControl::average((wanted * FRAMES_PER_SECOND as f64 / clip.len() as f64) as u32);
+    let error = |_| {
+        let (packets, first) = encode(clip, 2, rate.clone().recording());
+        let first = first.into_first_pass().expect("it was recording");
+        assert_eq!((first.pictures(), first.bits() as f64), (packets.len(), bits(&packets)));
+        rate = RateControl::two_pass(&first, wanted as u64);
+        bits(&packets) / wanted - 1.0
+    };
+    (0..passes).map(error).collect()
 }
 
 #[test]
@@ -118,18 +122,19 @@ fn the_total_is_met() {
     let scenes = |n: u64| [Content::Moving, Content::Static, Content::Cuts][(n / 60 % 3) as usize];
     let clip = clip(250, scenes, |_| false);
     for part in [0.4, 0.7, 1.0, 1.5, 2.0] {
-        let error = error_of_total(&clip, part);
-        assert!(error.abs() < 0.01, "{:+.2} % of {part}", 100.0 * error);
+        let errors = errors_of_total(&clip, part, 2);
+        assert!(errors[1].abs() < 0.01, "{errors:?} of {part}");
     }
 }
 
-/// Noise of one amplitude takes a hundred times the bits at half the quantiser: the hardest there is.
+/// Noise of one amplitude takes a hundred times the bits at half the quantiser, which nothing foresees; a minute is long
+/// enough to make up for it.
 #[test]
-fn the_total_is_nearly_met_with_noise() {
-    let clip = clip(250, scenes, |_| false);
-    for part in [0.4, 0.7, 1.0, 1.5, 2.0] {
-        let error = error_of_total(&clip, part);
-        assert!(error.abs() < 0.05, "{:+.2} % of {part}", 100.0 * error);
+fn the_total_is_met_with_noise() {
+    let clip = clip(1500, scenes, |_| false);
+    for part in [0.4, 1.0, 2.0] {
+        let errors = errors_of_total(&clip, part, 2);
+        assert!(errors[1].abs() < 0.01, "{errors:?} of {part}");
     }
 }
 
@@ -139,7 +144,7 @@ fn the_first_pass_may_be_different() {
     let clip = clip(250, |_| Content::Moving, |_| false);
     let (natural, _) = encode(&clip, 2, RateControl::constant(8 * 16));
     let (_, first) = encode(&clip, 2, RateControl::constant(3 * 16).recording());
-    let first = first.into_first_pass().unwrap();
+    let first = first.into_first_pass().expect("it was recording");
     let (packets, _) = encode(&clip, 2, RateControl::two_pass(&first, bits(&natural) as u64));
     assert_near(bits(&packets), bits(&natural), 0.01);
     let (_, first) = encode(&clip[..100], 2, RateControl::constant(3 * 16).recording());
@@ -192,7 +197,7 @@ fn packets_do_not_depend_on_the_number_of_threads() {
     clip.insert(40, (clip[39].0, Input::Repeat));
     clip.insert(0, (Duration::ZERO, Input::Repeat));
     let (_, first) = encode(&clip, 2, RateControl::constant(64).recording());
-    let first = first.into_first_pass().unwrap();
+    let first = first.into_first_pass().expect("it was recording");
     for rate in [
         RateControl::constant(75),
         RateControl::average(100_000),

@@ -138,3 +138,34 @@ pub(super) fn bisect(least: f64, enough: impl Fn(f64) -> bool) -> f64 {
     }
     high
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quantiser_is_found() {
+        let models = Models([Model::new(2.0, 1.0, 0.9), Model::new(0.5, 1.0, 0.9)]);
+        let demand = Demand { fixed: 100.0, varying: [4000.0, 9000.0] };
+        for wanted in [1.5, 7.0, 23.25] {
+            let found = models.quantizer(&demand, models.sum(&demand, wanted));
+            assert!((found - wanted).abs() < 0.02, "{found}, {wanted}");
+        }
+        assert_eq!(models.quantizer(&demand, 1e9), 1.0);
+        assert_eq!(models.quantizer(&demand, 0.0), 31.0);
+    }
+
+    #[test]
+    fn a_model_forgets() {
+        let mut models = Models([Model::new(1.0, 1.0, 0.9); 2]);
+        let picture =
+            Picture { key: true, time: 0.0, duration: 0.1, fixed: 50.0, demand: 10.0, quantizer: 16.0 };
+        for _ in 0..100 {
+            models.learn(&picture, 250.0);
+        }
+        assert!((models.bits(&picture, 16.0) - 250.0).abs() < 0.1);
+        // 16 to the power of 5/8.
+        assert!((models.bits(&picture, 1.0) - (50.0 + 200.0 * 5.656_854)).abs() < 1.0);
+        assert_eq!(models.0[0].factor(), 1.0);
+    }
+}
