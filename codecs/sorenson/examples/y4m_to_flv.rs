@@ -1,14 +1,19 @@
-//! Encodes a YUV4MPEG2 file: `y4m_to_flv IN.y4m OUT.flv (--quantizer Q | --video-bitrate R) [--preset P] [--keyint N] [--threads N]`.
+//! Encodes a YUV4MPEG2 file: `y4m_to_flv IN.y4m OUT.flv [MODE] [--maxrate R --bufsize R] [--preset P] [--keyint N]
+//! [--threads N]`, where MODE is `--quantizer Q`, `--quality N`, `--video-bitrate R`, or `--target-size BYTES`.
 //!
-//! Every frame gives one video tag, so that the encoder can be measured alone. IN may be `-` for the standard input.
+//! Every frame gives one video tag, so that the encoder can be measured alone. IN may be `-` for the standard input,
+//! except with a target size, for which it is read twice. Rates are in bits per second, the size of the buffer in bits.
 
 use oggflv_common::{Frame, PixelFormat};
-use oggflv_sorenson::{Config, Input, Lookahead, Packet, Preset, RateControl, encode_parallel};
-use std::cell::RefCell;
+use oggflv_sorenson::{
+    Config, Input, Lookahead, Output, Packet, ParallelEncoder, Preset, RateControl, quantizer_for_quality,
+};
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::time::Duration;
 
 fn main() -> ExitCode {
     match run(&std::env::args().skip(1).collect::<Vec<_>>()) {
@@ -23,65 +28,117 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let [input, output, options @ ..] = arguments else {
         return Err(
-            "usage: y4m_to_flv IN.y4m OUT.flv (--quantizer Q | --video-bitrate R) [--preset P] [--keyint N] [--threads N]".into()
+            "usage: y4m_to_flv IN.y4m OUT.flv [--quantizer Q | --quality N | --video-bitrate R | --target-size BYTES] \
+             [--maxrate R --bufsize R] [--preset P] [--keyint N] [--threads N]"
+                .into(),
         );
     };
-    let input: Box<dyn Read> =
-        if input == "-" { Box::new(io::stdin()) } else { Box::new(File::open(input)?) };
-    let mut reader = Y4mReader::new(BufReader::with_capacity(1 << 20, input))?;
-    let mut config = Config { width: reader.width, height: reader.height, quantizer: 5, keyint: 250 };
-    let (mut preset, mut threads, mut bitrate) = (Preset::default(), 1, None);
+    let mut settings = Settings { input, preset: Preset::default(), keyint: 250, threads: NonZeroUsize::MIN };
+    let (mut mode, mut line, mut buffer) = (Mode::Quantizer(80), None, None);
     for option in options.chunks(2) {
-        match option {
-            [name, value] if name == "--quantizer" => config.quantizer = value.parse()?,
-            [name, value] if name == "--preset" => preset = value.parse()?,
-            [name, value] if name == "--threads" => threads = value.parse()?,
-            [name, value] if name == "--video-bitrate" => bitrate = Some(value.parse()?),
-            [name, value] if name == "--keyint" => config.keyint = value.parse()?,
-            _ => return Err(format!("cannot make sense of {}", option.join(" ")).into()),
+        let [name, value] = option else { return Err(format!("{} lacks a value", option[0]).into()) };
+        match name.as_str() {
+            "--quantizer" => mode = Mode::Quantizer((16.0 * value.parse::<f64>()?) as u16),
+            "--quality" => mode = Mode::Quantizer(quantizer_for_quality(value.parse()?)),
+            "--video-bitrate" => mode = Mode::Average(value.parse()?),
+            "--target-size" => mode = Mode::Size(value.parse()?),
+            "--maxrate" => line = Some(value.parse()?),
+            "--bufsize" => buffer = Some(value.parse()?),
+            "--preset" => settings.preset = value.parse()?,
+            "--threads" => settings.threads = value.parse()?,
+            "--keyint" => settings.keyint = value.parse()?,
+            _ => return Err(format!("there is no option {name}").into()),
         }
     }
-    let mut writer = FlvWriter::new(BufWriter::new(File::create(output)?), reader.rate)?;
-    let mut lookahead = Lookahead::new(&config);
-    let frames_per_second = reader.rate.0 as f64 / reader.rate.1.max(1) as f64;
-    let rate = RefCell::new(bitrate.map(|bitrate| RateControl::average(bitrate, frames_per_second)));
-    let mut failure = None;
-    let inputs = std::iter::from_fn(|| {
-        loop {
-            if let Some((frame, mut plan)) = lookahead.receive() {
-                if let Some(rate) = &mut *rate.borrow_mut() {
-                    rate.plan(&mut plan);
-                }
-                return Some(Input::Frame(frame, plan));
-            }
-            if lookahead.is_finished() {
-                return None;
-            }
-            if let Err(error) = next(&mut reader, &mut lookahead) {
-                failure = Some(error);
-                return None;
-            }
-        }
-    });
-    let sink = |packet: Packet| -> Result<(), Box<dyn Error>> {
-        if let Some(rate) = &mut *rate.borrow_mut() {
-            rate.encoded(&packet);
-        }
-        Ok(writer.video(&packet)?)
+    let mut rate = match mode {
+        Mode::Quantizer(quantizer) => RateControl::constant(quantizer),
+        Mode::Average(bits_per_second) => RateControl::average(bits_per_second),
+        Mode::Size(bytes) => first_pass(&settings, bytes)?,
     };
-    encode_parallel(&config, preset, threads, inputs, sink)?;
-    failure.map_or_else(|| Ok(writer.out.flush()?), Err)
+    if let (Some(line), Some(buffer)) = (line, buffer) {
+        rate = rate.bounded(line, buffer);
+    }
+    let reader = settings.open()?;
+    let mut writer = FlvWriter::new(BufWriter::new(File::create(output)?), reader.rate)?;
+    let rate = settings.encode(reader, rate, |packet| writer.video(packet))?;
+    if rate.dropped() + rate.overflows() > 0 {
+        eprintln!("pictures dropped: {}, too large: {}", rate.dropped(), rate.overflows());
+    }
+    Ok(writer.out.flush()?)
 }
 
-/// Sends the next frame, or says that there is none.
-fn next<R: BufRead>(reader: &mut Y4mReader<R>, lookahead: &mut Lookahead) -> Result<(), Box<dyn Error>> {
+/// What decides on the quantisers.
+enum Mode {
+    /// In units of 1/16.
+    Quantizer(u16),
+    /// Bits per second.
+    Average(u32),
+    /// Bytes of the file.
+    Size(u64),
+}
+
+/// Encodes once to learn how large the pictures become.
+fn first_pass(settings: &Settings<'_>, bytes: u64) -> Result<RateControl, Box<dyn Error>> {
+    let mut reader = settings.open()?;
     let mut frame = Frame::new(PixelFormat::Yuv420, reader.width, reader.height);
-    if reader.read(&mut frame)? {
-        lookahead.send(frame)?;
-    } else {
-        lookahead.finish();
+    let mut frames = 0;
+    while reader.read(&mut frame)? {
+        frames += 1;
     }
-    Ok(())
+    let bits = 8 * bytes.saturating_sub(FILE_HEADER.len() as u64 + frames * TAG_BYTES);
+    let bits_per_second = bits as f64 / reader.time(frames).as_secs_f64();
+    let rate = RateControl::average(bits_per_second as u32).recording();
+    let rate = Settings { preset: Preset::Fast, ..*settings }.encode(settings.open()?, rate, |_| Ok(()))?;
+    let first_pass = rate.into_first_pass().ok_or("nothing was recorded")?;
+    Ok(RateControl::two_pass(&first_pass, bits))
+}
+
+type Source = BufReader<Box<dyn Read>>;
+
+#[derive(Clone, Copy)]
+struct Settings<'a> {
+    input: &'a str,
+    preset: Preset,
+    keyint: u32,
+    threads: NonZeroUsize,
+}
+
+impl Settings<'_> {
+    fn open(&self) -> Result<Y4mReader<Source>, Box<dyn Error>> {
+        let input: Box<dyn Read> =
+            if self.input == "-" { Box::new(io::stdin()) } else { Box::new(File::open(self.input)?) };
+        Y4mReader::new(BufReader::with_capacity(1 << 20, input))
+    }
+
+    /// Encodes all frames.
+    fn encode<R: BufRead>(
+        &self,
+        mut reader: Y4mReader<R>,
+        rate: RateControl,
+        mut sink: impl FnMut(&Packet) -> io::Result<()>,
+    ) -> Result<RateControl, Box<dyn Error>> {
+        let config = Config { width: reader.width, height: reader.height, quantizer: 5, keyint: self.keyint };
+        let mut lookahead = Lookahead::new(&config);
+        let mut encoder = ParallelEncoder::new(config, self.preset, self.threads)?.with_rate(rate);
+        let mut sink = |output: Option<Output>| output.map_or(Ok(()), |output| sink(&output.packet));
+        let mut count = 0;
+        while !lookahead.is_finished() {
+            let mut frame = Frame::new(PixelFormat::Yuv420, reader.width, reader.height);
+            if reader.read(&mut frame)? {
+                lookahead.send_at(frame, reader.time(count))?;
+                count += 1;
+            } else {
+                lookahead.finish();
+            }
+            while let Some((frame, plan)) = lookahead.receive() {
+                sink(encoder.encode(Input::Frame(frame, plan))?)?;
+            }
+        }
+        while let Some(output) = encoder.finish() {
+            sink(Some(output))?;
+        }
+        Ok(encoder.into_rate().expect("it was given one"))
+    }
 }
 
 struct Y4mReader<R> {
@@ -120,6 +177,11 @@ impl<R: BufRead> Y4mReader<R> {
         Ok(Self { input, width, height, rate })
     }
 
+    /// When frame `number` appears.
+    fn time(&self, number: u64) -> Duration {
+        Duration::from_nanos((number * self.rate.1 * 1_000_000_000 + self.rate.0 / 2) / self.rate.0)
+    }
+
     /// Reads the next frame; whether there was one.
     fn read(&mut self, frame: &mut Frame) -> Result<bool, Box<dyn Error>> {
         let mut line = Vec::new();
@@ -137,6 +199,10 @@ impl<R: BufRead> Y4mReader<R> {
     }
 }
 
+const FILE_HEADER: &[u8] = b"FLV\x01\x01\x00\x00\x00\x09\x00\x00\x00\x00";
+/// Bytes of a tag besides the packet.
+const TAG_BYTES: u64 = 16;
+
 /// Writes an FLV file with video tags only.
 struct FlvWriter<W> {
     out: W,
@@ -147,7 +213,7 @@ struct FlvWriter<W> {
 
 impl<W: Write> FlvWriter<W> {
     fn new(mut out: W, rate: (u64, u64)) -> io::Result<Self> {
-        out.write_all(b"FLV\x01\x01\x00\x00\x00\x09\x00\x00\x00\x00")?;
+        out.write_all(FILE_HEADER)?;
         Ok(Self { out, rate, count: 0 })
     }
 

@@ -33,4 +33,4 @@ pub use encoder::{Encoder, Packet};
 pub use error::{ConfigError, DecodeError, EncodeError};
 pub use lookahead::{Lookahead, Plan};
 pub use parallel::{Input, Output, ParallelEncoder, encode_parallel};
-pub use rate::{MAX_QUALITY, RateControl, quantizer_for_quality};
+pub use rate::{FirstPass, MAX_QUALITY, RateControl, quantizer_for_quality};

@@ -11,6 +11,10 @@ use crate::planes::{CodedPlane, MB};
 use oggflv_common::simd::Level;
 use oggflv_common::{Frame, PlaneView};
 use std::collections::VecDeque;
+use std::time::Duration;
+
+/// How long a frame stands if nobody says when it and the next one appear.
+const USUAL_DURATION: Duration = Duration::from_millis(40);
 
 /// What is known about a frame before it is encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +25,28 @@ pub struct Plan {
     pub(crate) quantizer: u16,
     /// The wanted quantiser of each macroblock, relative to that of the picture, in units of 1/256.
     pub(crate) factors: Vec<u16>,
+    pub(crate) outlook: Box<Outlook>,
+}
+
+/// What rate control needs to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Outlook {
+    /// When the frame appears.
+    pub(crate) time: Duration,
+    /// The frame, and those that follow as far as they are known.
+    pub(crate) frames: Vec<Expected>,
+    /// Whether nothing follows these.
+    pub(crate) ends: bool,
+}
+
+/// How hard a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Expected {
+    pub(crate) key: bool,
     /// Estimated differences, weighed by what the factors make of them; bits go with this over the quantiser.
     pub(crate) complexity: u32,
+    /// How long it stands.
+    pub(crate) duration: Duration,
 }
 
 impl Plan {
@@ -34,7 +58,16 @@ impl Plan {
     /// The configured quantiser everywhere.
     pub(crate) fn flat(config: &Config, key: bool) -> Self {
         let blocks = config.width.div_ceil(MB) * config.height.div_ceil(MB);
-        Self { key, quantizer: 16 * u16::from(config.quantizer), factors: vec![256; blocks], complexity: 0 }
+        Self {
+            key,
+            quantizer: 16 * u16::from(config.quantizer),
+            factors: vec![256; blocks],
+            outlook: Box::new(Outlook {
+                time: Duration::ZERO,
+                frames: vec![Expected { key, complexity: 0, duration: Duration::ZERO }],
+                ends: false,
+            }),
+        }
     }
 }
 
@@ -61,15 +94,18 @@ pub struct Lookahead {
     /// Frames since the last key frame, itself included.
     since_key: u32,
     finished: bool,
+    /// When the next frame appears, or all ends, if nobody says otherwise.
+    next_time: Duration,
 }
 
 /// A frame and what it takes from the one before.
 #[derive(Clone, Debug)]
 struct Entry {
     frame: Frame,
+    time: Duration,
     key: bool,
     blocks: Vec<Estimate>,
-    factors: Vec<u16>,
+    plan: Option<Plan>,
 }
 
 /// Costs of a macroblock.
@@ -118,16 +154,27 @@ impl Lookahead {
             key_requested: false,
             since_key: 0,
             finished: false,
+            next_time: Duration::ZERO,
         }
     }
 
-    /// Takes the next frame.
+    /// Takes the next frame, which appears a 25th of a second after the one before.
     ///
     /// Tells whether it becomes a key frame.
     ///
     /// # Errors
     /// If the frame is not 4:2:0 of the configured size.
     pub fn send(&mut self, frame: Frame) -> Result<bool, EncodeError> {
+        self.send_at(frame, self.next_time)
+    }
+
+    /// Takes the next frame, which appears at `time`; only rate control goes by that.
+    ///
+    /// Tells whether it becomes a key frame.
+    ///
+    /// # Errors
+    /// If the frame is not 4:2:0 of the configured size.
+    pub fn send_at(&mut self, frame: Frame, time: Duration) -> Result<bool, EncodeError> {
         self.config.check(&frame)?;
         let half = self.half_size(&frame.planes[0].view());
         let mut blocks = vec![Estimate::default(); self.mb_width * self.mb_height];
@@ -139,7 +186,9 @@ impl Lookahead {
         let key = std::mem::take(&mut self.key_requested) || self.is_key(&blocks);
         self.since_key = if key { 1 } else { self.since_key + 1 };
         self.last = Some(half);
-        self.window.push_back(Entry { frame, key, blocks, factors: Vec::new() });
+        let usual = self.window.back().map_or(USUAL_DURATION, |last| time.saturating_sub(last.time));
+        self.next_time = time.saturating_add(usual);
+        self.window.push_back(Entry { frame, time, key, blocks, plan: None });
         Ok(key)
     }
 
@@ -153,8 +202,14 @@ impl Lookahead {
         self.plan(self.window.len());
     }
 
-    /// Says that no frame follows.
+    /// Says that no frame follows; the last one stands as long as the one before.
     pub fn finish(&mut self) {
+        self.finished = true;
+    }
+
+    /// Says that no frame follows, and that the last one stands until `end`.
+    pub fn finish_at(&mut self, end: Duration) {
+        self.next_time = end;
         self.finished = true;
     }
 
@@ -177,13 +232,7 @@ impl Lookahead {
         }
         let entry = self.window.pop_front()?;
         self.planned -= 1;
-        let quantizer = 16 * u16::from(self.config.quantizer);
-        let Entry { frame, key, blocks, factors } = entry;
-        let cost = |b: &Estimate| if key { b.intra } else { b.inter };
-        let sum: u64 =
-            blocks.iter().zip(&factors).map(|(b, f)| u64::from(cost(b)) * 256 / u64::from(*f)).sum();
-        let complexity = sum.min(u64::from(u32::MAX)) as u32;
-        Some((frame, Plan { key, quantizer, factors, complexity }))
+        entry.plan.map(|plan| (entry.frame, plan))
     }
 
     /// The means of 2x2 luma samples, on whole blocks of 8x8.
@@ -288,16 +337,31 @@ impl Lookahead {
         let blocks = self.mb_width * self.mb_height;
         // What the frame after the one in hand takes from it.
         let mut taken = vec![0; blocks];
-        for i in (0..self.window.len()).rev() {
-            let entry = &mut self.window[i];
-            if i < count {
-                entry.factors = entry.blocks.iter().zip(&taken).map(|(b, t)| factor(b.intra, *t)).collect();
-            }
+        // From the last frame to the first.
+        let mut expected = VecDeque::new();
+        let mut next_time = self.next_time;
+        for (i, entry) in self.window.iter_mut().enumerate().rev() {
+            let key = entry.key;
+            let factors: Vec<u16> =
+                entry.blocks.iter().zip(&taken).map(|(b, t)| factor(b.intra, *t)).collect();
             let mut next = vec![0; blocks];
-            if !entry.key {
+            if !key {
                 hand_on(&entry.blocks, &taken, &mut next, self.mb_width);
             }
             taken = next;
+            let complexity = complexity(&entry.blocks, &factors, key);
+            let duration = next_time.saturating_sub(entry.time);
+            expected.push_front(Expected { key, complexity, duration });
+            if i < count {
+                let frames = expected.iter().copied().collect();
+                entry.plan = Some(Plan {
+                    key,
+                    quantizer: 16 * u16::from(self.config.quantizer),
+                    factors,
+                    outlook: Box::new(Outlook { time: entry.time, frames, ends: self.finished }),
+                });
+            }
+            next_time = entry.time;
         }
         self.planned = count;
     }
@@ -327,6 +391,13 @@ fn hand_on(blocks: &[Estimate], taken: &[u32], next: &mut [u32], mb_width: usize
             }
         }
     }
+}
+
+/// Estimated differences of a frame over what its factors make of the quantiser.
+fn complexity(blocks: &[Estimate], factors: &[u16], key: bool) -> u32 {
+    let cost = |b: &Estimate| u64::from(if key { b.intra } else { b.inter });
+    let sum: u64 = blocks.iter().zip(factors).map(|(b, f)| cost(b) * 256 / u64::from(*f)).sum();
+    sum.min(u64::from(u32::MAX)) as u32
 }
 
 /// The relative quantiser, in units of 1/256, of a macroblock that costs `intra` and gives `taken` to later frames.

@@ -10,6 +10,7 @@ use crate::lookahead::Plan;
 use crate::picture::PictureType;
 use crate::rate::RateControl;
 use oggflv_common::{Frame, PixelFormat};
+use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -44,11 +45,14 @@ pub struct ParallelEncoder {
     encoder: Encoder,
     threads: usize,
     workers: Vec<Worker>,
-    /// Inputs taken, and packets given.
+    /// Inputs taken, and packets made.
     taken: u64,
     given: u64,
-    /// The newest picture.
-    last: Arc<Progress>,
+    /// What was waited for and not handed out.
+    done: VecDeque<Output>,
+    /// The picture before the oldest one in work, and all from there to the newest.
+    pictures: VecDeque<Arc<Progress>>,
+    rate: Option<RateControl>,
 }
 
 impl ParallelEncoder {
@@ -64,8 +68,23 @@ impl ParallelEncoder {
             workers: Vec::new(),
             taken: 0,
             given: 0,
-            last: Arc::default(),
+            done: VecDeque::new(),
+            pictures: VecDeque::from([Arc::default()]),
+            rate: None,
         })
+    }
+
+    /// Lets `rate` choose the quantisers, and what becomes of pictures that are too large, from the first input on.
+    #[must_use]
+    pub fn with_rate(mut self, rate: RateControl) -> Self {
+        self.rate = Some(rate);
+        self
+    }
+
+    /// The rate control, which knows how it went.
+    #[must_use]
+    pub fn into_rate(self) -> Option<RateControl> {
+        self.rate
     }
 
     /// Hands over an input, and hands out the result of the oldest one if there are as many in work as threads.
@@ -76,9 +95,6 @@ impl ParallelEncoder {
     /// # Panics
     /// If a thread cannot be started, or has panicked.
     pub fn encode(&mut self, input: Input) -> Result<Option<Output>, EncodeError> {
-        if self.threads == 1 {
-            return self.encode_here(input).map(Some);
-        }
         let input = match input {
             Input::Repeat if self.taken == 0 => {
                 let black = Frame::new(PixelFormat::Yuv420, self.config.width, self.config.height);
@@ -89,16 +105,16 @@ impl ParallelEncoder {
         if let Input::Frame(frame, _) = &input {
             self.config.check(frame)?;
         }
-        let oldest = if self.in_work() == self.threads { self.finish() } else { None };
-        let index = (self.taken % self.threads as u64) as usize;
-        if index == self.workers.len() {
-            self.workers.push(Worker::new(index, self.encoder.clone()));
+        if self.threads == 1 {
+            return self.encode_here(input).map(Some);
         }
-        let own = Arc::new(Progress::default());
-        let before = std::mem::replace(&mut self.last, Arc::clone(&own));
-        self.workers[index].send(Job { number: self.taken, input, before, own });
-        self.taken += 1;
-        Ok(oldest)
+        let wait = self.rate.as_ref().is_some_and(|rate| rate.is_last(&input));
+        while self.in_work() == self.threads || wait && self.in_work() > 0 {
+            let output = self.wait();
+            self.done.push_back(output);
+        }
+        self.send(input);
+        Ok(self.done.pop_front())
     }
 
     /// Waits for the result of the oldest input in work. None if there is none.
@@ -106,26 +122,82 @@ impl ParallelEncoder {
     /// # Panics
     /// If a thread has panicked.
     pub fn finish(&mut self) -> Option<Output> {
-        if self.in_work() == 0 {
-            return None;
+        self.done.pop_front().or_else(|| (self.in_work() > 0).then(|| self.wait()))
+    }
+
+    /// Waits for the oldest input in work, of which there must be one.
+    fn wait(&mut self) -> Output {
+        loop {
+            let (packet, input) = self.worker(self.given).done();
+            if self.rate.as_mut().is_none_or(|rate| rate.accept(&packet)) {
+                self.given += 1;
+                self.pictures.pop_front();
+                return Output::new(packet, input);
+            }
+            // What was begun after it has the wrong reference.
+            let mut inputs = vec![input];
+            inputs.extend((self.given + 1..self.taken).map(|number| self.worker(number).done().1));
+            self.taken = self.given;
+            self.pictures.truncate(1);
+            for input in inputs {
+                self.send(input);
+            }
         }
-        let index = (self.given % self.threads as u64) as usize;
-        self.given += 1;
-        Some(self.workers[index].output())
+    }
+
+    /// Gives a thread something to do.
+    fn send(&mut self, mut input: Input) {
+        if let Some(rate) = &mut self.rate {
+            rate.plan(&mut input);
+        }
+        let index = (self.taken % self.threads as u64) as usize;
+        if index == self.workers.len() {
+            self.workers.push(Worker::new(index, self.encoder.clone()));
+        }
+        let own = Arc::new(Progress::default());
+        let before = self.pictures.back().map(Arc::clone).unwrap_or_default();
+        self.pictures.push_back(Arc::clone(&own));
+        self.workers[index].send(Job { number: self.taken, input, before, own });
+        self.taken += 1;
+    }
+
+    /// The thread that has input `number`.
+    fn worker(&self, number: u64) -> &Worker {
+        &self.workers[(number % self.threads as u64) as usize]
     }
 
     fn in_work(&self) -> usize {
         (self.taken - self.given) as usize
     }
 
-    fn encode_here(&mut self, input: Input) -> Result<Output, EncodeError> {
-        Ok(match input {
-            Input::Frame(frame, plan) => {
-                let packet = self.encoder.encode_planned(&frame, &plan)?;
-                Output { packet, frame: Some(frame) }
+    fn encode_here(&mut self, mut input: Input) -> Result<Output, EncodeError> {
+        self.taken += 1;
+        self.given += 1;
+        loop {
+            if let Some(rate) = &mut self.rate {
+                rate.plan(&mut input);
             }
-            Input::Repeat => Output { packet: self.encoder.encode_skipped(), frame: None },
-        })
+            let before =
+                self.rate.as_ref().is_some_and(RateControl::may_refuse).then(|| self.encoder.clone());
+            let packet = match &input {
+                Input::Frame(frame, plan) => self.encoder.encode_planned(frame, plan)?,
+                Input::Repeat => self.encoder.encode_skipped(),
+            };
+            if self.rate.as_mut().is_none_or(|rate| rate.accept(&packet)) {
+                return Ok(Output::new(packet, input));
+            }
+            self.encoder = before.expect("nothing but a bounded rate refuses packets");
+        }
+    }
+}
+
+impl Output {
+    fn new(packet: Packet, input: Input) -> Self {
+        let frame = match input {
+            Input::Frame(frame, _) => Some(frame),
+            Input::Repeat => None,
+        };
+        Self { packet, frame }
     }
 }
 
@@ -161,7 +233,8 @@ pub fn encode_parallel<E: From<ConfigError> + From<EncodeError>>(
 struct Worker {
     /// Gone when the thread is to end.
     jobs: Option<Sender<Job>>,
-    outputs: Receiver<Output>,
+    /// Packets, and what they were made from.
+    outputs: Receiver<(Packet, Input)>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -181,7 +254,7 @@ impl Worker {
         jobs.send(job).expect("the encoding thread lives as long as its queue");
     }
 
-    fn output(&self) -> Output {
+    fn done(&self) -> (Packet, Input) {
         self.outputs.recv().expect("the encoding thread answers every job")
     }
 }
@@ -248,14 +321,11 @@ impl Drop for Job {
 }
 
 /// Encodes picture after picture until there are no more.
-fn work(mut encoder: Encoder, jobs: &Receiver<Job>, outputs: &Sender<Output>) {
+fn work(mut encoder: Encoder, jobs: &Receiver<Job>, outputs: &Sender<(Packet, Input)>) {
     for mut job in jobs {
         let packet = encode(&mut encoder, &job);
-        let frame = match std::mem::replace(&mut job.input, Input::Repeat) {
-            Input::Frame(frame, _) => Some(frame),
-            Input::Repeat => None,
-        };
-        if outputs.send(Output { packet, frame }).is_err() {
+        let input = std::mem::replace(&mut job.input, Input::Repeat);
+        if outputs.send((packet, input)).is_err() {
             return;
         }
     }
