@@ -1,10 +1,16 @@
 //! The command line: strings to options.
 
+use std::io::{self, IsTerminal};
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use oggflv::STANDARD_STREAM;
-use oggflv::options::{Options, Quality, Size};
+use oggflv::options::{AudioRate, Line, Options, Preset, Quality, Size, VideoRate};
+use oggflv::time::Time;
+
+/// Seconds of the line that a player's buffer holds unless told.
+const TWO: NonZeroU32 = NonZeroU32::new(2).unwrap();
 
 /// Converts Ogg Theora/Vorbis into FLV (Sorenson H.263 and MP3).
 #[derive(Debug, Parser)]
@@ -13,16 +19,36 @@ pub(crate) struct Arguments {
     /// The Ogg file, or - for standard input
     input: PathBuf,
 
-    /// The FLV file; without it, the input's name with the ending .flv
+    /// The FLV file, or - for standard output; without it, the input's name with the ending .flv
     output: Option<PathBuf>,
 
     /// Picture size; without it, that of the source
     #[arg(short, long, value_name = "WIDTHxHEIGHT", help_heading = "Picture")]
     size: Option<Size>,
 
-    /// Quantiser, from 1 (best, largest) to 31 (smallest)
+    /// Constant quality, from 0 (smallest) to 100 (best); 20 more take twice the bits
     #[arg(short, long, value_name = "N", default_value_t, help_heading = "Picture")]
     quality: Quality,
+
+    /// Bits per second of the pictures on average, such as 600k or 1.2M, instead of a constant quality
+    #[arg(long, value_name = "RATE", value_parser = video_rate, conflicts_with = "quality", help_heading = "Picture")]
+    video_bitrate: Option<NonZeroU32>,
+
+    /// Bits per second that a line can carry of the pictures; a player with the buffer of --bufsize never waits
+    #[arg(long, value_name = "RATE", value_parser = video_rate, help_heading = "Picture")]
+    maxrate: Option<NonZeroU32>,
+
+    /// Bits that a player's buffer holds; without it, two seconds of --maxrate
+    #[arg(long, value_name = "BITS", value_parser = video_rate, requires = "maxrate", help_heading = "Picture")]
+    bufsize: Option<NonZeroU32>,
+
+    /// How much time to spend on smaller pictures of the same quality: fast, balanced or best
+    #[arg(short, long, value_name = "NAME", default_value = "balanced", help_heading = "Picture")]
+    preset: Preset,
+
+    /// Seconds from one key frame to the next at most; players seek to key frames
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, help_heading = "Picture")]
+    keyint: Time,
 
     /// Leave the picture out
     #[arg(long, help_heading = "Picture", conflicts_with = "no_audio")]
@@ -32,6 +58,16 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "RATE", default_value = "128k", value_parser = bitrate, help_heading = "Sound")]
     audio_bitrate: u32,
 
+    /// Variable bit rate of a constant quality instead, from 0 (best) to 9 (smallest)
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u8).range(0..=9),
+        conflicts_with = "audio_bitrate",
+        help_heading = "Sound"
+    )]
+    audio_quality: Option<u8>,
+
     /// Leave the sound out
     #[arg(long, help_heading = "Sound")]
     no_audio: bool,
@@ -39,6 +75,14 @@ pub(crate) struct Arguments {
     /// Replace the output if it exists
     #[arg(short = 'y', long)]
     overwrite: bool,
+
+    /// Threads for pictures; without it, one for each core. The output does not depend on it
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+
+    /// Print nothing but warnings and errors
+    #[arg(long)]
+    quiet: bool,
 }
 
 /// What is to be done.
@@ -46,6 +90,7 @@ pub(crate) struct Job {
     pub(crate) input: PathBuf,
     pub(crate) output: PathBuf,
     pub(crate) overwrite: bool,
+    pub(crate) quiet: bool,
     pub(crate) options: Options,
 }
 
@@ -53,8 +98,8 @@ pub(crate) struct Job {
 pub(crate) fn parse() -> Job {
     let arguments = Arguments::parse();
     let output = match arguments.output {
-        Some(output) if output == Path::new(STANDARD_STREAM) => {
-            usage_error("the output has to be a file: an FLV file's head is only known at its end")
+        Some(output) if output == Path::new(STANDARD_STREAM) && io::stdout().is_terminal() => {
+            usage_error("standard output is a terminal: write to a file or a pipe")
         }
         Some(output) => output,
         None if arguments.input == Path::new(STANDARD_STREAM) => {
@@ -62,28 +107,61 @@ pub(crate) fn parse() -> Job {
         }
         None => arguments.input.with_extension("flv"),
     };
+    let line = arguments.maxrate.map(|bits_per_second| Line {
+        bits_per_second,
+        buffer_bits: arguments.bufsize.unwrap_or(bits_per_second.saturating_mul(TWO)),
+    });
+    let defaults = Options::default();
     let options = Options {
         size: arguments.size,
-        quality: arguments.quality,
-        audio_bitrate: arguments.audio_bitrate,
+        video_rate: arguments.video_bitrate.map_or(VideoRate::Quality(arguments.quality), VideoRate::Average),
+        line,
+        preset: arguments.preset,
+        keyframe_interval: arguments.keyint,
+        audio_rate: arguments
+            .audio_quality
+            .map_or(AudioRate::Constant(arguments.audio_bitrate), AudioRate::Quality),
         video: !arguments.no_video,
         audio: !arguments.no_audio,
+        threads: arguments.threads.unwrap_or(defaults.threads),
     };
-    Job { input: arguments.input, output, overwrite: arguments.overwrite, options }
+    let Arguments { input, overwrite, quiet, .. } = arguments;
+    Job { input, output, overwrite, quiet, options }
 }
 
 fn usage_error(message: &str) -> ! {
     Arguments::command().error(ErrorKind::ValueValidation, message).exit()
 }
 
-/// Parses a bit rate: bits per second, or thousands of them with a k.
+/// Parses a bit rate of sound.
 fn bitrate(text: &str) -> Result<u32, String> {
-    let (number, unit) = match text.strip_suffix(['k', 'K']) {
-        Some(number) => (number, 1000),
-        None => (text, 1),
+    let rate = scaled(text).filter(|rate| (8_000.0..=320_000.0).contains(rate));
+    rate.map(|rate| rate as u32).ok_or_else(|| "a rate from 8k to 320k".to_owned())
+}
+
+/// Parses a bit rate of pictures, or the size of a buffer.
+fn video_rate(text: &str) -> Result<NonZeroU32, String> {
+    let rate = scaled(text).filter(|rate| (1_000.0..=1e9).contains(rate));
+    rate.and_then(|rate| NonZeroU32::new(rate as u32)).ok_or_else(|| "a number from 1k to 1000M".to_owned())
+}
+
+/// A number, in thousands with a k behind it, in millions with an M.
+fn scaled(text: &str) -> Option<f64> {
+    let (number, unit) = match text.strip_suffix(['k', 'K', 'M']) {
+        Some(number) if text.ends_with('M') => (number, 1e6),
+        Some(number) => (number, 1e3),
+        None => (text, 1.0),
     };
-    let rate = number.parse::<u32>().ok().and_then(|number| number.checked_mul(unit));
-    rate.filter(|rate| (8_000..=320_000).contains(rate)).ok_or_else(|| "a rate from 8k to 320k".to_owned())
+    let plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    plain.then(|| number.parse::<f64>().ok()).flatten().map(|number| number * unit)
+}
+
+/// Parses a time.
+fn seconds(text: &str) -> Result<Time, String> {
+    let seconds = scaled(text).filter(|seconds| (0.001..=86_400.0).contains(seconds));
+    seconds
+        .map(|seconds| Time::from_milliseconds((seconds * 1000.0) as i32))
+        .ok_or_else(|| "a number of seconds up to 86400".to_owned())
 }
 
 #[cfg(test)]
@@ -101,8 +179,26 @@ mod tests {
             (bitrate("128k"), bitrate("128000"), bitrate("8K")),
             (Ok(128_000), Ok(128_000), Ok(8_000))
         );
-        for wrong in ["", "k", "128", "7999", "321k", "5000000k", "-1k", "12.8k"] {
+        for wrong in ["", "k", "128", "7999", "321k", "5000000k", "-1k", "1e5", "nan", "12.8.1k"] {
             assert!(bitrate(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(
+            ["1.2M", "600k", "1000"].map(|text| video_rate(text).map(u32::from)),
+            [Ok(1_200_000), Ok(600_000), Ok(1_000)]
+        );
+        for wrong in ["0", "999", "1001M", "inf", "-600k"] {
+            assert!(video_rate(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(
+            (seconds("10"), seconds("0.5")),
+            (Ok(Time::from_seconds(10)), Ok(Time::from_milliseconds(500)))
+        );
+        for wrong in ["0", "-1", "86401", "1:00"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
         }
     }
 }

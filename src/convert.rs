@@ -1,7 +1,7 @@
 //! From a file to a file.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -10,13 +10,15 @@ use crate::options::Options;
 use crate::output::Output;
 use crate::pipeline::{self, Names, Progress, Report};
 
-/// The name that stands for standard input.
+/// The name that stands for standard input, or for standard output.
 pub const STANDARD_STREAM: &str = "-";
 
-/// Converts the Ogg file `input` (or standard input, if it is [`STANDARD_STREAM`]) into the FLV file `output`.
+/// Converts the Ogg file `input` (or standard input, if it is [`STANDARD_STREAM`]) into the FLV file `output`
+/// (or standard output).
 ///
 /// The output is written under a temporary name in the same folder and gets its own name when it is complete. One
-/// that exists already is replaced only if `overwrite` says so.
+/// that exists already is replaced only if `overwrite` says so. Standard output gets everything as soon as it is ready; its
+/// metadata lack what is not known at the start: duration, sizes, rates, and the index of key frames.
 ///
 /// `observe` is called about ten times a second; if it breaks, the conversion ends with [`Error::Interrupted`].
 ///
@@ -42,9 +44,15 @@ pub fn convert_file(
         }
         Box::new(File::open(input).map_err(input_error)?)
     };
+    if output == Path::new(STANDARD_STREAM) {
+        let target = io::BufWriter::with_capacity(1 << 16, io::stdout());
+        let (mut target, _, report) = pipeline::run(source, target, true, options, &names, observe)?;
+        target.flush().map_err(|problem| output_error(problem.into()))?;
+        return Ok(report);
+    }
     let target = resolve_target(input, output, overwrite).map_err(output_error)?;
     let target = Output::create(&target, overwrite).map_err(|problem| output_error(problem.into()))?;
-    let (target, head, report) = pipeline::run(source, target, options, &names, observe)?;
+    let (target, head, report) = pipeline::run(source, target, false, options, &names, observe)?;
     target.complete(&head).map_err(|problem| match problem.kind() {
         io::ErrorKind::AlreadyExists => output_error(OutputError::Exists),
         _ => output_error(problem.into()),

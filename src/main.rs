@@ -60,6 +60,9 @@ struct Display {
 impl Display {
     fn new(job: &cli::Job) -> Self {
         // A pipe has no length; then there is no telling how much is left.
+        if job.quiet {
+            return Self { bar: ProgressBar::hidden() };
+        }
         let length =
             job.input.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
         let bar = length.map_or_else(ProgressBar::no_length, ProgressBar::new);

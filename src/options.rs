@@ -1,28 +1,116 @@
 //! What a conversion can be told.
 
 use std::fmt;
-use std::num::{NonZeroU8, NonZeroU16};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroUsize};
 use std::str::FromStr;
+
+use oggflv_sorenson::{MAX_QUALITY, RateControl, quantizer_for_quality};
+
+pub use oggflv_sorenson::Preset;
+
+use crate::time::Time;
 
 /// The settings of a conversion. The default keeps the picture size and takes both picture and sound.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Size of the pictures in the output; `None` keeps that of the source.
     pub size: Option<Size>,
-    /// Quantiser of the pictures.
-    pub quality: Quality,
-    /// Bits per second of the sound; the nearest rate that MP3 has is taken.
-    pub audio_bitrate: u32,
+    /// How many bits the pictures get.
+    pub video_rate: VideoRate,
+    /// What the output's line can carry; `None` for no limit.
+    pub line: Option<Line>,
+    /// How much time is spent on smaller pictures of the same quality.
+    pub preset: Preset,
+    /// Time from one key frame to the next at most: how exactly a player can seek.
+    pub keyframe_interval: Time,
+    /// How many bits the sound gets.
+    pub audio_rate: AudioRate,
     /// Whether pictures are converted.
     pub video: bool,
     /// Whether sound is converted.
     pub audio: bool,
+    /// Threads that encode pictures, a third as many decode them. With 1, one thread does both. The output does not
+    /// depend on it.
+    pub threads: NonZeroUsize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { size: None, quality: Quality::default(), audio_bitrate: 128_000, video: true, audio: true }
+        Self {
+            size: None,
+            video_rate: VideoRate::default(),
+            line: None,
+            preset: Preset::default(),
+            keyframe_interval: Time::from_seconds(10),
+            audio_rate: AudioRate::default(),
+            video: true,
+            audio: true,
+            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        }
     }
+}
+
+impl Options {
+    /// Threads that decode pictures.
+    pub(crate) fn decoder_threads(&self) -> NonZeroUsize {
+        NonZeroUsize::new(self.threads.get() / 3).unwrap_or(NonZeroUsize::MIN)
+    }
+
+    /// Pictures that are encoded at a time. Each waits for rows of the one before now and then, so there are more of them
+    /// than threads that can be busy.
+    pub(crate) fn pictures_in_work(&self) -> NonZeroUsize {
+        if self.threads.get() == 1 { self.threads } else { self.threads.saturating_add(2) }
+    }
+
+    pub(crate) fn rate_control(&self) -> RateControl {
+        let rate = match self.video_rate {
+            VideoRate::Quality(quality) => RateControl::constant(quantizer_for_quality(quality.0)),
+            VideoRate::Average(bits_per_second) => RateControl::average(bits_per_second.get()),
+        };
+        match self.line {
+            Some(line) => rate.bounded(line.bits_per_second.get(), line.buffer_bits.get()),
+            None => rate,
+        }
+    }
+}
+
+/// How many bits the pictures get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VideoRate {
+    /// As many as a constant quality takes.
+    Quality(Quality),
+    /// So many a second on average.
+    Average(NonZeroU32),
+}
+
+impl Default for VideoRate {
+    fn default() -> Self {
+        Self::Quality(Quality::default())
+    }
+}
+
+/// How many bits the sound gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AudioRate {
+    /// So many a second in every frame; the nearest rate that MP3 has is taken.
+    Constant(u32),
+    /// As many as a quality takes, from 0 (best) to 9 (smallest).
+    Quality(u8),
+}
+
+impl Default for AudioRate {
+    fn default() -> Self {
+        Self::Constant(128_000)
+    }
+}
+
+/// A line and the buffer of a player at its end: pictures are never late if it starts with a full buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What the line carries of pictures.
+    pub bits_per_second: NonZeroU32,
+    /// What the player holds of pictures.
+    pub buffer_bits: NonZeroU32,
 }
 
 /// Pixels of a picture at most.
@@ -61,21 +149,13 @@ impl fmt::Display for Size {
     }
 }
 
-/// The quantiser of the pictures, 1 (best, largest) to 31 (worst, smallest).
+/// The quality of the pictures, from 0 (smallest) to 100 (best). Twenty more take about twice the bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quality(NonZeroU8);
-
-impl Quality {
-    /// The quantiser.
-    #[must_use]
-    pub fn quantizer(self) -> u8 {
-        self.0.get()
-    }
-}
+pub struct Quality(u8);
 
 impl Default for Quality {
     fn default() -> Self {
-        Self(const { NonZeroU8::new(5).unwrap() })
+        Self(50)
     }
 }
 
@@ -83,9 +163,9 @@ impl FromStr for Quality {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.parse::<NonZeroU8>() {
-            Ok(quantizer) if quantizer.get() <= 31 => Ok(Self(quantizer)),
-            _ => Err("the quality is a number from 1 (best) to 31 (smallest)".to_owned()),
+        match text.parse() {
+            Ok(quality) if quality <= MAX_QUALITY => Ok(Self(quality)),
+            _ => Err(format!("the quality is a number from 0 (smallest) to {MAX_QUALITY} (best)")),
         }
     }
 }
@@ -111,8 +191,8 @@ mod tests {
 
     #[test]
     fn qualities() {
-        assert_eq!("31".parse::<Quality>().unwrap().quantizer(), 31);
-        for wrong in ["0", "32", "", "five", "2.5"] {
+        assert_eq!("100".parse::<Quality>().unwrap(), Quality(100));
+        for wrong in ["101", "", "five", "2.5", "-1"] {
             assert!(wrong.parse::<Quality>().is_err(), "{wrong}");
         }
     }

@@ -75,6 +75,13 @@ impl Time {
     }
 }
 
+impl From<Time> for std::time::Duration {
+    /// What lies before the start becomes the start.
+    fn from(time: Time) -> Self {
+        Self::from_nanos(time.0.max(0) as u64)
+    }
+}
+
 impl Add for Time {
     type Output = Self;
     fn add(self, other: Self) -> Self {

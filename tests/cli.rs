@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -56,12 +57,53 @@ fn pipes_threads_and_vector_instructions_change_no_byte() {
     assert!(oggflv(folder.path(), &[SAMPLE, "file.flv", "--size", "200x150"]).status.success());
     let expected = fs::read(folder.path().join("file.flv")).unwrap();
     for (threads, level) in [("1", "scalar"), ("3", "sse2"), ("2", "avx2"), ("2", "neon")] {
-        let mut piped = command(folder.path(), &["-", "pipe.flv", "-y", "--size", "200x150"]);
-        piped.env("RAYON_NUM_THREADS", threads).env("OGGFLV_SIMD", level);
+        let mut piped =
+            command(folder.path(), &["-", "pipe.flv", "-y", "--size", "200x150", "--threads", threads]);
+        piped.env("OGGFLV_SIMD", level);
         piped.stdin(fs::File::open(SAMPLE).unwrap());
         assert!(piped.status().unwrap().success());
         assert!(fs::read(folder.path().join("pipe.flv")).unwrap() == expected, "{threads} threads, {level}");
     }
+}
+
+/// What comes after the metadata.
+fn body(flv: &[u8]) -> &[u8] {
+    assert_eq!((&flv[..4], flv[13]), (&b"FLV\x01"[..], 18));
+    let metadata = u32::from_be_bytes([0, flv[14], flv[15], flv[16]]) as usize;
+    &flv[13 + 11 + metadata + 4..]
+}
+
+#[test]
+fn standard_output_gets_the_same_tags() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = oggflv(folder.path(), &[SAMPLE, "file.flv", "--size", "200x150"]);
+    assert!(file.status.success());
+    let stream = oggflv(folder.path(), &[SAMPLE, "-", "--size", "200x150"]);
+    assert!(stream.status.success() && stream.stderr.is_empty(), "{stream:?}");
+    let file = fs::read(folder.path().join("file.flv")).unwrap();
+    assert!(body(&stream.stdout) == body(&file));
+    let mentions = |name: &str| stream.stdout.windows(name.len()).any(|window| window == name.as_bytes());
+    assert!(mentions("audiosamplerate") && !mentions("duration") && !mentions("filesize"));
+    assert_eq!(names(folder.path()), ["file.flv"]);
+}
+
+#[test]
+fn standard_output_begins_before_the_input_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child =
+        command(folder.path(), &["-", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let sample = fs::read(SAMPLE).unwrap();
+    for _ in 0..5 {
+        input.write_all(&sample).unwrap();
+    }
+    // The input stays open; a program that waited for its end would never answer.
+    let mut start = vec![0; 5000];
+    output.read_exact(&mut start).unwrap();
+    assert!(body(&start).len() > 4000);
+    drop(input);
+    io::copy(&mut output, &mut io::sink()).unwrap();
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]
@@ -70,9 +112,12 @@ fn wrong_usage() {
     for (arguments, message) in [
         (&[][..], "<INPUT>"),
         (&["-"], "name the output"),
-        (&["in.ogv", "-"], "the output has to be a file"),
+        (&["in.ogv", "--quality", "50", "--video-bitrate", "600k"], "cannot be used with"),
+        (&["in.ogv", "--bufsize", "600k"], "--maxrate"),
+        (&["in.ogv", "--preset", "slow"], "slow"),
+        (&["in.ogv", "--threads", "0"], "--threads"),
         (&["in.ogv", "--size", "800"], "800x600"),
-        (&["in.ogv", "--quality", "0"], "1 (best) to 31"),
+        (&["in.ogv", "--quality", "101"], "0 (smallest) to 100"),
         (&["in.ogv", "--audio-bitrate", "128"], "8k to 320k"),
         (&["in.ogv", "--no-audio", "--no-video"], "cannot be used with"),
         (&["in.ogv", "--unknown"], "--unknown"),

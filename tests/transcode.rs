@@ -16,6 +16,7 @@ use flv_file::{AUDIO, FlvFile, VIDEO};
 use ogg_pages::{BOS, EOS, page, seal};
 use oggflv::flv::Value;
 use oggflv::ogg::{Codec, Demuxer};
+use oggflv::options::VideoRate;
 use oggflv::{Error, InputError, Options, OutputError, Report, convert_file};
 use oggflv_common::{Frame, FrameView, PixelFormat};
 use oggflv_mp3 as mp3;
@@ -275,7 +276,7 @@ fn pictures_look_like_the_source() {
     let identification = theora::Identification::parse(&source.packets[0]).unwrap();
     let setup = theora::Setup::parse(&source.packets[2]).unwrap();
     let mut decoder = theora::Decoder::new(identification, setup, &theora::Limits::default()).unwrap();
-    let options = Options { quality: "3".parse().unwrap(), ..Options::default() };
+    let options = Options { video_rate: VideoRate::Quality("70".parse().unwrap()), ..Options::default() };
     let flv = flv(FLASH_CLICK, &options);
     let mut squares = [0_u64; 3];
     let mut samples = [0_u64; 3];

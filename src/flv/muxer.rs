@@ -176,15 +176,59 @@ impl<W: Write> Muxer<W> {
         Ok((self.body, head))
     }
 
+    /// Writes a head in front of the first tag, for an output that cannot be gone back in: with what is known before the
+    /// end, so without duration, sizes, rates, and index. Offsets count from the end of this head.
+    ///
+    /// # Errors
+    /// Those of the body.
+    pub fn write_head(&mut self) -> io::Result<()> {
+        let head = self.head_with(self.known_metadata())?;
+        self.body.write_all(&head)
+    }
+
+    /// Hands on what the body has buffered.
+    ///
+    /// # Errors
+    /// Those of the body.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.body.flush()
+    }
+
     fn head(&self, duration: u64, head_bytes: u64) -> io::Result<Vec<u8>> {
+        self.head_with(self.metadata(duration, head_bytes))
+    }
+
+    fn head_with(&self, metadata: Vec<(String, Value)>) -> io::Result<Vec<u8>> {
         let type_flags = u8::from(self.audio_format.is_some()) << 2 | u8::from(self.video_format.is_some());
         let mut head = b"FLV\x01".to_vec();
         head.extend_from_slice(&[type_flags, 0, 0, 0, 9, 0, 0, 0, 0]);
         let mut body = Vec::new();
         Value::String("onMetaData".into()).write(&mut body);
-        Value::EcmaArray(self.metadata(duration, head_bytes)).write(&mut body);
+        Value::EcmaArray(metadata).write(&mut body);
         tag::write(&mut head, TagType::Script, 0, &[], &body)?;
         Ok(head)
+    }
+
+    /// The properties that are known before the end.
+    fn known_metadata(&self) -> Vec<(String, Value)> {
+        let mut properties = Vec::new();
+        let mut add = |name: &str, value: Value| properties.push((name.to_owned(), value));
+        add("hasMetadata", Value::Boolean(true));
+        add("hasVideo", Value::Boolean(self.video_format.is_some()));
+        add("hasAudio", Value::Boolean(self.audio_format.is_some()));
+        if let Some(VideoFormat { width, height }) = self.video_format {
+            add("width", Value::Number(width as f64));
+            add("height", Value::Number(height as f64));
+            add("videocodecid", Value::Number(CODEC_ID_SORENSON_H263.into()));
+        }
+        if let Some(format) = self.audio_format {
+            add("audiosamplerate", Value::Number(format.sample_rate.into()));
+            add("audiosamplesize", Value::Number(16.0));
+            add("stereo", Value::Boolean(format.stereo));
+            add("audiocodecid", Value::Number(SOUND_FORMAT_MP3.into()));
+        }
+        add("metadatacreator", Value::String(concat!("oggflv ", env!("CARGO_PKG_VERSION")).into()));
+        properties
     }
 
     /// The properties of `onMetaData`. Sizes, rates and the span they refer to are defined as `flvmeta --check`
@@ -200,30 +244,20 @@ impl<W: Write> Muxer<W> {
         let kilobits = |count: u64| count as f64 * 8.0 / 1024.0;
         let last_keyframe = self.keyframes.last().copied();
 
-        let mut properties = Vec::new();
+        let mut properties = self.known_metadata();
         let mut add = |name: &str, value: Value| properties.push((name.to_owned(), value));
-        add("hasMetadata", Value::Boolean(true));
-        add("hasVideo", Value::Boolean(self.video_format.is_some()));
-        add("hasAudio", Value::Boolean(self.audio_format.is_some()));
         add("hasKeyframes", Value::Boolean(last_keyframe.is_some()));
         add("hasCuePoints", Value::Boolean(false));
         add("canSeekToEnd", Value::Boolean(self.ends_with_keyframe));
         add("duration", Value::Number(duration as f64 / 1000.0));
         add("lasttimestamp", seconds(self.last_timestamp));
-        if let Some(VideoFormat { width, height }) = self.video_format {
-            add("width", Value::Number(width as f64));
-            add("height", Value::Number(height as f64));
+        if self.video_format.is_some() {
             add("framerate", rate(self.video.tags as f64));
             add("videodatarate", rate(kilobits(self.video.payload_bytes)));
-            add("videocodecid", Value::Number(CODEC_ID_SORENSON_H263.into()));
             add("videosize", bytes(self.video.tag_bytes));
         }
-        if let Some(format) = self.audio_format {
-            add("audiosamplerate", Value::Number(format.sample_rate.into()));
-            add("audiosamplesize", Value::Number(16.0));
-            add("stereo", Value::Boolean(format.stereo));
+        if self.audio_format.is_some() {
             add("audiodatarate", rate(kilobits(self.audio.payload_bytes)));
-            add("audiocodecid", Value::Number(SOUND_FORMAT_MP3.into()));
             add("audiosize", bytes(self.audio.tag_bytes));
         }
         if let (Some(audio), Some(video)) = (self.audio.first, self.video.first) {
@@ -232,7 +266,6 @@ impl<W: Write> Muxer<W> {
         add("filesize", bytes(head_bytes + self.body_bytes));
         let metadata_bytes = head_bytes.saturating_sub(FILE_HEADER_BYTES + tag::PREVIOUS_TAG_SIZE_BYTES);
         add("datasize", bytes(metadata_bytes));
-        add("metadatacreator", Value::String(concat!("oggflv ", env!("CARGO_PKG_VERSION")).into()));
         if let Some((timestamp, offset)) = last_keyframe {
             add("lastkeyframetimestamp", seconds(timestamp));
             add("lastkeyframelocation", bytes(head_bytes + offset));

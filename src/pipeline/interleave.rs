@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use oggflv_sorenson::Packet;
 
-use super::source::Position;
+use super::counters::Counters;
 use super::{Progress, Report, Stop};
 use crate::error::InputError;
 use crate::flv::{AudioFormat, Muxer, VideoFormat};
@@ -66,17 +66,26 @@ impl<T> Queue<T> {
     }
 }
 
-/// Collects tags from both encoders, writes them to `body` in order and returns it with the file's head.
+/// Collects tags from both encoders, writes them to `body` in order and returns it with the file's head. When
+/// `streaming`, a head goes to the body first, and everything as soon as its turn has come.
 pub(super) fn run<W: Write>(
     tags: &Receiver<Tag>,
     body: W,
-    position: &Position,
+    streaming: bool,
+    counters: &Counters,
     observe: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<(W, Vec<u8>, Report), Stop> {
-    let mut interleaver = Interleaver::new(body);
+    let mut interleaver = Interleaver::new(body, streaming);
     let mut observed = Instant::now();
     while !interleaver.is_complete() {
-        match tags.recv_timeout(OBSERVE_INTERVAL) {
+        let tag = tags.try_recv().map_or_else(
+            |_| {
+                interleaver.flush()?;
+                Ok::<_, Stop>(tags.recv_timeout(OBSERVE_INTERVAL))
+            },
+            |tag| Ok(Ok(tag)),
+        )?;
+        match tag {
             Ok(tag) => interleaver.take(tag)?,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Err(Stop::Closed),
@@ -84,7 +93,8 @@ pub(super) fn run<W: Write>(
         if observed.elapsed() >= OBSERVE_INTERVAL {
             observed = Instant::now();
             let bytes_written = interleaver.muxer.as_ref().map_or(0, Muxer::body_bytes);
-            let progress = Progress { bytes_read: position.bytes(), bytes_written, time: interleaver.time };
+            let progress =
+                Progress { bytes_read: counters.bytes_read.get(), bytes_written, time: interleaver.time };
             if observe(progress).is_break() {
                 return Err(Stop::Interrupted);
             }
@@ -96,6 +106,7 @@ pub(super) fn run<W: Write>(
 struct Interleaver<W: Write> {
     /// Taken by the muxer as soon as it is known which streams there are.
     body: Option<W>,
+    streaming: bool,
     muxer: Option<Muxer<W>>,
     video: Queue<Packet>,
     audio: Queue<Vec<u8>>,
@@ -111,9 +122,10 @@ struct Interleaver<W: Write> {
 }
 
 impl<W: Write> Interleaver<W> {
-    fn new(body: W) -> Self {
+    fn new(body: W, streaming: bool) -> Self {
         Self {
             body: Some(body),
+            streaming,
             muxer: None,
             video: Queue::default(),
             audio: Queue::default(),
@@ -181,7 +193,7 @@ impl<W: Write> Interleaver<W> {
         self.held_bytes -= picture.data.len();
         let timestamp = timestamp(self.time)?;
         self.last_video = Some(timestamp);
-        self.muxer().write_video(timestamp, picture.key, &picture.data)?;
+        self.muxer()?.write_video(timestamp, picture.key, &picture.data)?;
         Ok(true)
     }
 
@@ -191,7 +203,7 @@ impl<W: Write> Interleaver<W> {
         self.held_bytes -= frame.len();
         let timestamp = timestamp(time)?;
         self.keep_clock(timestamp)?;
-        self.muxer().write_audio(timestamp, &frame)?;
+        self.muxer()?.write_audio(timestamp, &frame)?;
         Ok(true)
     }
 
@@ -201,18 +213,29 @@ impl<W: Write> Interleaver<W> {
         while self.video.tags.is_empty() && timestamp >= last + CLOCK_MILLISECONDS {
             last += CLOCK_MILLISECONDS;
             self.last_video = Some(last);
-            self.muxer().write_video(last, false, &standing)?;
+            self.muxer()?.write_video(last, false, &standing)?;
         }
         self.standing = Some(standing);
         Ok(())
     }
 
     /// The muxer, made when it is known which streams there are.
-    fn muxer(&mut self) -> &mut Muxer<W> {
-        self.muxer.get_or_insert_with(|| {
-            let body = self.body.take().expect("the body waits for the muxer");
-            Muxer::new(body, self.video_format, self.audio_format)
-        })
+    fn muxer(&mut self) -> Result<&mut Muxer<W>, Stop> {
+        if let Some(body) = self.body.take() {
+            let muxer = self.muxer.insert(Muxer::new(body, self.video_format, self.audio_format));
+            if self.streaming {
+                muxer.write_head()?;
+            }
+        }
+        Ok(self.muxer.as_mut().expect("the muxer is made when the body is taken"))
+    }
+
+    /// Lets nothing wait in buffers that somebody at the other end may wait for.
+    fn flush(&mut self) -> Result<(), Stop> {
+        if let (true, Some(muxer)) = (self.streaming, &mut self.muxer) {
+            muxer.flush()?;
+        }
+        Ok(())
     }
 
     fn finish(self) -> Result<(W, Vec<u8>, Report), Stop> {
@@ -258,7 +281,7 @@ mod tests {
 
     /// Type and timestamp of the tags that were written after each tag that was taken.
     fn written(tags: Vec<Tag>) -> Vec<Vec<(u8, u8)>> {
-        let mut interleaver = Interleaver::new(Vec::new());
+        let mut interleaver = Interleaver::new(Vec::new(), false);
         let mut seen = 0;
         let mut steps = Vec::new();
         for tag in tags {
@@ -311,7 +334,7 @@ mod tests {
 
     #[test]
     fn too_much_to_hold_is_an_error() {
-        let mut interleaver = Interleaver::new(Vec::new());
+        let mut interleaver = Interleaver::new(Vec::new(), false);
         interleaver.take(Tag::VideoStart(VIDEO)).ok().unwrap();
         interleaver.held_bytes = HELD_LIMIT_MIB << 20;
         assert!(matches!(interleaver.take(video(0)), Err(Stop::Input(InputError::Interleaving { .. }))));

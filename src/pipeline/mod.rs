@@ -1,35 +1,47 @@
 //! The thread graph of a conversion.
 //!
 //! ```text
-//!            packets          pictures           pictures
-//!          ┌─────────▶ decode ─────────▶ encode ─────────┐
-//!   demux ─┤                                             ├─▶ interleave ─▶ body, head
-//!          └─────────▶ sound ────────────────────────────┘   (the caller's thread)
-//!            packets                      MP3 frames
+//!            packets          pictures         plans           pictures
+//!          ┌─────────▶ decode ─────────▶ plan ───────▶ encode ─────────┐
+//!   demux ─┤                                                           ├─▶ interleave ─▶ body, head
+//!          └─────────▶ sound ──────────────────────────────────────────┘   (the caller's thread)
+//!            packets                                    MP3 frames
 //! ```
 //!
 //! Every edge but the last is bounded; the last one is bounded by what the interleaver holds back. A message carries
 //! its time on the output's timeline, which [`source`] alone works out. A stage that ends in order sends `End`; an
 //! edge that closes without it makes the next stage stop, too, and the first cause is reported.
+//!
+//! Each stage has a thread, and decoder and encoder have more of them. With one thread for pictures, decode, plan and
+//! encode share it. What a stage gives depends on what it took and never on when.
 
+mod counters;
+mod decode;
+mod encode;
 mod interleave;
+mod plan;
+mod queue;
 mod sound;
 mod source;
-mod video;
 
 use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::mpsc::{channel, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
 use crate::error::{Error, InputError, OutputError};
 use crate::options::Options;
 use crate::time::Time;
+use counters::Counters;
 
 /// Packets that the demuxer may be ahead of a decoder.
 const PACKETS_AHEAD: usize = 64;
-/// Pictures that the decoder may be ahead of the encoder.
+/// Pictures that the decoder may be ahead of the planning.
 const PICTURES_AHEAD: usize = 4;
+/// Pictures that the planning may be ahead of the encoder. Plans are made for twenty pictures at a time, and while
+/// the encoder is busy with those, the next twenty have to come in.
+const PLANS_AHEAD: usize = 20;
 
 /// How far a conversion has come.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,8 +65,24 @@ pub struct Report {
     pub bytes: u64,
     /// Size of the output's pictures, if there are any.
     pub size: Option<(usize, usize)>,
+    /// What became of the pictures.
+    pub pictures: Pictures,
     /// What the user should know though it did not stop the conversion, a sentence each.
     pub warnings: Vec<String>,
+}
+
+/// Counts of pictures.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Pictures {
+    /// Packets of the source, each a picture or a repetition.
+    pub decoded: u64,
+    /// Those of them that could not be decoded; the picture before stands in for them.
+    pub damaged: u64,
+    /// Pictures of the output.
+    pub coded: u64,
+    /// Pictures of the output that only repeat the one before.
+    pub repeated: u64,
 }
 
 /// Why a stage ended early.
@@ -79,39 +107,42 @@ pub(crate) struct Names<'a> {
 }
 
 /// Runs a conversion: reads `input` to its end, writes the tags to `body` and returns it with the head that belongs
-/// in front of it.
+/// in front of it. When `streaming`, the body gets a head, too, with what is known at the start, and the other one is of
+/// no use.
 ///
 /// `observe` is called a few times a second; if it breaks, the conversion ends with [`Error::Interrupted`], without
 /// waiting for an input that blocks.
 pub(crate) fn run<R: Read + Send + 'static, W: Write>(
     input: R,
     body: W,
+    streaming: bool,
     options: &Options,
     names: &Names<'_>,
     observe: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<(W, Vec<u8>, Report), Error> {
     let (video_packets, decoder_input) = sync_channel(PACKETS_AHEAD);
     let (audio_packets, sound_input) = sync_channel(PACKETS_AHEAD);
-    let (pictures, encoder_input) = sync_channel(PICTURES_AHEAD);
     let (used_pictures, free_pictures) = channel();
     let (tags, interleaver_input) = channel();
-    let position = source::Position::default();
+    let counters = Arc::new(Counters::default());
+    let mut stages = Vec::new();
 
-    let source_options = options.clone();
-    let demux_position = position.clone();
-    let demux = spawn("demux", move || {
-        source::run(input, &source_options, &demux_position, &video_packets, &audio_packets)
-    })?;
-    let size = options.size;
-    let decode = spawn("decode", move || video::decode(&decoder_input, &pictures, &free_pictures, size))?;
-    let quality = options.quality;
-    let video_tags = tags.clone();
-    let encode =
-        spawn("encode", move || video::encode(&encoder_input, &used_pictures, &video_tags, quality))?;
-    let bitrate = options.audio_bitrate;
-    let sound = spawn("sound", move || sound::run(&sound_input, &tags, bitrate))?;
+    let (source_options, source_counters) = (options.clone(), counters.clone());
+    stages.push(spawn("demux", move || {
+        source::run(input, &source_options, source_counters, &video_packets, &audio_packets)
+    })?);
+    let pictures = decode::Pictures::new(decoder_input, free_pictures, options, counters.clone());
+    let pictures = ahead("decode", PICTURES_AHEAD, pictures, options, &mut stages)?;
+    let plans = plan::Plans::new(pictures, options.keyframe_interval);
+    let plans = ahead("plan", PLANS_AHEAD, plans, options, &mut stages)?;
+    let (encode_options, encode_counters, video_tags) = (options.clone(), counters.clone(), tags.clone());
+    stages.push(spawn("encode", move || {
+        encode::run(plans, &used_pictures, &video_tags, &encode_options, &encode_counters)
+    })?);
+    let sound_options = options.clone();
+    stages.push(spawn("sound", move || sound::run(&sound_input, &tags, &sound_options))?);
 
-    let muxed = interleave::run(&interleaver_input, body, &position, observe);
+    let muxed = interleave::run(&interleaver_input, body, streaming, &counters, observe);
     let name = |stop| match stop {
         Stop::Closed => None,
         Stop::Input(problem) => Some(Error::Input { name: names.input.to_owned(), problem }),
@@ -125,41 +156,130 @@ pub(crate) fn run<R: Read + Send + 'static, W: Write>(
         Ok(muxed) => Some(muxed),
     };
     drop(interleaver_input);
-    let mut failures = Vec::new();
-    let mut join = |stage: &'static str, handle: JoinHandle<Result<Vec<String>, Stop>>| match handle.join() {
-        Ok(Ok(warnings)) => warnings,
-        Ok(Err(stop)) => {
-            failures.extend(name(stop));
-            Vec::new()
+    let (mut failures, mut warnings) = (Vec::new(), Vec::new());
+    for (stage, handle) in stages {
+        match handle.join() {
+            Ok(Ok(more)) => warnings.extend(more),
+            Ok(Err(stop)) => failures.extend(name(stop)),
+            Err(_) => failures.push(Error::Stage(stage)),
         }
-        Err(_) => {
-            failures.push(Error::Stage(stage));
-            Vec::new()
-        }
-    };
-    let mut warnings = join("demux", demux);
-    warnings.extend(join("decode", decode));
-    warnings.extend(join("encode", encode));
-    warnings.extend(join("sound", sound));
+    }
+    if counters.damaged.get() > 0 {
+        let damaged = counters.damaged.get();
+        warnings.push(format!("damaged pictures, replaced by the ones before them: {damaged}"));
+    }
     if let Some(first) = failures.into_iter().next() {
         return Err(first);
     }
     let (body, head, mut report) = muxed.ok_or(Error::Stage("interleave"))?;
     report.warnings = warnings;
+    report.pictures = Pictures {
+        decoded: counters.decoded.get(),
+        damaged: counters.damaged.get(),
+        coded: counters.coded.get(),
+        repeated: counters.repeated.get(),
+    };
     Ok((body, head, report))
 }
 
+/// The thread of a stage and its name.
+type Stage = (&'static str, JoinHandle<Result<Vec<String>, Stop>>);
+
 /// Starts a stage on a thread that bears its name.
-fn spawn<T: Send + 'static>(
+fn spawn(
     name: &'static str,
-    stage: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, Error> {
-    Builder::new().name(name.to_owned()).spawn(stage).map_err(Error::Threads)
+    stage: impl FnOnce() -> Result<Vec<String>, Stop> + Send + 'static,
+) -> Result<Stage, Error> {
+    Ok((name, Builder::new().name(name.to_owned()).spawn(stage).map_err(Error::Threads)?))
+}
+
+/// Lets a stage work ahead on a thread of its own, unless there is one thread for all.
+fn ahead<T: Send + 'static>(
+    name: &'static str,
+    depth: usize,
+    stage: impl Iterator<Item = T> + Send + 'static,
+    options: &Options,
+    stages: &mut Vec<Stage>,
+) -> Result<Box<dyn Iterator<Item = T> + Send>, Error> {
+    if options.threads.get() == 1 {
+        return Ok(Box::new(stage));
+    }
+    let (sender, receiver) = sync_channel(depth);
+    stages.push(spawn(name, move || {
+        for item in stage {
+            queue::jitter();
+            sender.send(item)?;
+        }
+        Ok(Vec::new())
+    })?);
+    Ok(Box::new(receiver.into_iter()))
 }
 
 impl From<io::Error> for Stop {
     /// Only the body is written to directly; the input's errors are named where they arise.
     fn from(error: io::Error) -> Self {
         Self::Output(OutputError::Io(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{Line, Preset, VideoRate};
+    use std::num::NonZeroUsize;
+
+    /// Reads in pieces of changing size, like a pipe.
+    struct Pieces<'a> {
+        rest: &'a [u8],
+        count: usize,
+    }
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.count += 1;
+            queue::jitter();
+            let size = (self.count * 7919 % 5000 + 1).min(buffer.len()).min(self.rest.len());
+            let (piece, rest) = self.rest.split_at(size);
+            buffer[..size].copy_from_slice(piece);
+            self.rest = rest;
+            Ok(size)
+        }
+    }
+
+    fn convert(options: &Options) -> Vec<u8> {
+        let input = Pieces { rest: &include_bytes!("../../tests/media/flash-click.ogv")[..], count: 0 };
+        let names = Names { input: "in", output: "out" };
+        let mut observe = |_| ControlFlow::Continue(());
+        let (body, mut file, _) = run(input, Vec::new(), false, options, &names, &mut observe).unwrap();
+        file.extend(body);
+        file
+    }
+
+    #[test]
+    fn neither_threads_nor_delays_change_a_byte() {
+        let rates = [VideoRate::default(), VideoRate::Average(300_000.try_into().unwrap())];
+        for (video_rate, preset) in rates.into_iter().zip([Preset::Balanced, Preset::Fast]) {
+            let options = Options {
+                video_rate,
+                preset,
+                line: Some(Line {
+                    bits_per_second: 600_000.try_into().unwrap(),
+                    buffer_bits: 400_000.try_into().unwrap(),
+                }),
+                size: Some("72x40".parse().unwrap()),
+                keyframe_interval: Time::SECOND,
+                threads: NonZeroUsize::MIN,
+                ..Options::default()
+            };
+            let expected = convert(&options);
+            assert!(expected.len() > 10_000);
+            for threads in [1, 2, 3, 7, 16] {
+                let options = Options { threads: threads.try_into().unwrap(), ..options.clone() };
+                queue::injected::set_seed(threads as u64);
+                let file = convert(&options);
+                queue::injected::set_seed(0);
+                assert!(file == expected, "{threads} threads: {} bytes, {}", file.len(), expected.len());
+            }
+        }
     }
 }

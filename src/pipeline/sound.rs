@@ -6,9 +6,11 @@ use oggflv_mp3 as mp3;
 
 use super::Stop;
 use super::interleave::Tag;
+use super::queue::jitter;
 use crate::error::{InputError, OutputError};
 use crate::flv::AudioFormat;
 use crate::ogg::Packet;
+use crate::options::{AudioRate, Options};
 use crate::resample::{self, Downmix, Resampler, flv_rate};
 use crate::time::Time;
 use crate::vorbis::{self, Pcm, Placement, Timeline};
@@ -49,12 +51,13 @@ impl From<&Packet> for Placement {
 pub(super) fn run(
     packets: &Receiver<AudioInput>,
     tags: &Sender<Tag>,
-    bitrate: u32,
+    options: &Options,
 ) -> Result<Vec<String>, Stop> {
-    let mut output = Output { sink: None, bitrate, tags };
+    let mut output = Output { sink: None, options, tags };
     let mut link: Option<Link> = None;
     let mut damaged = 0_u64;
     for input in packets {
+        jitter();
         match input {
             AudioInput::Link { decoder, offset } => {
                 if let Some(mut link) = link.replace(Link::new(decoder, offset)) {
@@ -177,7 +180,7 @@ fn with_channels(mut pcm: Pcm, channels: usize) -> Pcm {
 /// Opens the sink when the first sample comes; only then it is known that there is sound.
 struct Output<'a> {
     sink: Option<Sink<'a>>,
-    bitrate: u32,
+    options: &'a Options,
     tags: &'a Sender<Tag>,
 }
 
@@ -186,7 +189,7 @@ impl<'a> Output<'a> {
     fn open(&mut self, source_rate: u32, source_channels: usize) -> Result<&mut Sink<'a>, Stop> {
         match &mut self.sink {
             Some(sink) => Ok(sink),
-            none => Ok(none.insert(Sink::new(source_rate, source_channels, self.bitrate, self.tags)?)),
+            none => Ok(none.insert(Sink::new(source_rate, source_channels, self.options, self.tags)?)),
         }
     }
 
@@ -223,13 +226,19 @@ impl<'a> Sink<'a> {
     fn new(
         source_rate: u32,
         source_channels: usize,
-        bitrate: u32,
+        options: &Options,
         tags: &'a Sender<Tag>,
     ) -> Result<Self, Stop> {
         let format = AudioFormat { sample_rate: flv_rate(source_rate), stereo: source_channels > 1 };
-        let config = mp3::Config::new(format.sample_rate, format.channels(), bitrate);
-        let encoder = mp3::Encoder::new(config)
-            .map_err(|problem| Stop::Output(OutputError::Sound { problem: problem.into() }))?;
+        let (sample_rate, channels) = (format.sample_rate, format.channels());
+        let encoder = match options.audio_rate {
+            AudioRate::Constant(bitrate) => {
+                mp3::Encoder::new(mp3::Config::new(sample_rate, channels, bitrate))
+            }
+            AudioRate::Quality(quality) => mp3::Encoder::new_vbr(sample_rate, channels, quality),
+        };
+        let encoder =
+            encoder.map_err(|problem| Stop::Output(OutputError::Sound { problem: problem.into() }))?;
         let delay = Time::from_units(encoder.delay() as i64, format.sample_rate, 1);
         tags.send(Tag::AudioStart { format, delay })?;
         Ok(Self { encoder, format, tags, samples: 0, silence: 0, frames: 0, surplus: 0 })

@@ -2,15 +2,17 @@
 
 use std::error::Error;
 use std::io::{self, Read};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 
 use oggflv_theora as theora;
 
 use super::Stop;
+use super::counters::Counters;
+use super::decode::VideoInput;
+use super::queue::jitter;
 use super::sound::AudioInput;
-use super::video::VideoInput;
 use crate::error::InputError;
 use crate::ogg::{Codec, Demuxer, HeaderCollector, Headers, Packet};
 use crate::options::Options;
@@ -32,25 +34,15 @@ const IDLE_INTERVAL: Time = Time::from_milliseconds(500);
 /// Bytes of packets that may be held until the starts of both streams are known.
 const PREROLL_LIMIT: usize = 16 << 20;
 
-/// How many bytes of the input were read; shared with whoever wants to know.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Position(Arc<AtomicU64>);
-
-impl Position {
-    pub(super) fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 struct Counted<R> {
     inner: R,
-    position: Position,
+    counters: Arc<Counters>,
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        self.position.0.fetch_add(count as u64, Ordering::Relaxed);
+        self.counters.bytes_read.add(count as u64);
         Ok(count)
     }
 }
@@ -59,17 +51,18 @@ impl<R: Read> Read for Counted<R> {
 pub(super) fn run<R: Read>(
     input: R,
     options: &Options,
-    position: &Position,
+    counters: Arc<Counters>,
     video: &SyncSender<VideoInput>,
     audio: &SyncSender<AudioInput>,
 ) -> Result<Vec<String>, Stop> {
-    let mut demuxer = Demuxer::new(Counted { inner: input, position: position.clone() });
+    let mut demuxer = Demuxer::new(Counted { inner: input, counters });
     let mut source = Source {
         video: Edge::new(video),
         audio: Edge::new(audio),
         link: Link::new(0),
         base: Time::ZERO,
         video_end: Time::ZERO,
+        decoder_threads: options.decoder_threads(),
         left_out: Vec::new(),
     };
     while let Some(packet) = demuxer.next_packet().map_err(|error| Stop::Input(error.into()))? {
@@ -165,6 +158,7 @@ impl<'a, T> Edge<'a, T> {
     }
 
     fn send(&self, message: T) -> Result<(), Stop> {
+        jitter();
         self.sender.map_or(Ok(()), |sender| Ok(sender.send(message)?))
     }
 
@@ -192,6 +186,8 @@ struct Source<'a> {
     base: Time,
     /// Where the pictures end on the output's timeline, so far.
     video_end: Time,
+    /// Threads for decoding pictures.
+    decoder_threads: NonZeroUsize,
     /// Warnings of streams that came too late.
     left_out: Vec<String>,
 }
@@ -213,7 +209,7 @@ impl Source<'_> {
             if let Some(headers) =
                 headers.push(packet).map_err(|problem| headers_error(Codec::Theora, problem))?
             {
-                track.start_decoder(&headers)?;
+                track.start_decoder(&headers, self.decoder_threads)?;
                 self.hand_over()?;
             }
         } else if !theora::is_header(&packet.data) {
@@ -418,7 +414,7 @@ struct VideoTrack {
     /// Collects the headers until they are complete.
     headers: Option<HeaderCollector>,
     /// There from the last header until the decode stage gets it.
-    decoder: Option<Box<theora::Decoder>>,
+    decoder: Option<Box<theora::ParallelDecoder>>,
     identification: Option<theora::Identification>,
     /// Index of the first picture, once it is known.
     first: Option<i64>,
@@ -450,12 +446,12 @@ impl VideoTrack {
         })
     }
 
-    fn start_decoder(&mut self, headers: &Headers) -> Result<(), Stop> {
+    fn start_decoder(&mut self, headers: &Headers, threads: NonZeroUsize) -> Result<(), Stop> {
         let decoder = (|| {
             let identification = theora::Identification::parse(&headers.identification)?;
             let setup = theora::Setup::parse(&headers.setup)?;
             self.identification = Some(identification.clone());
-            theora::Decoder::new(identification, setup, &theora::Limits::default())
+            theora::ParallelDecoder::new(identification, setup, &theora::Limits::default(), threads)
         })();
         let decoder = decoder.map_err(|problem: theora::Error| {
             headers_error(Codec::Theora, format!("Theora stream: {problem}"))

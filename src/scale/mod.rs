@@ -51,6 +51,20 @@ pub struct Scaler {
     shift: u32,
 }
 
+/// Some rows of a plane of the target.
+struct Task<'a> {
+    plane: &'a PlaneScaler,
+    source: &'a PlaneView<'a>,
+    first: usize,
+    target: &'a mut [u8],
+}
+
+impl Task<'_> {
+    fn run(self) {
+        self.plane.scale(self.source, self.first, self.target);
+    }
+}
+
 /// Scales one plane.
 #[derive(Clone, Debug)]
 struct PlaneScaler {
@@ -108,6 +122,25 @@ impl Scaler {
     /// # Panics
     /// As [`Self::scale`], and if there are no such rows.
     pub fn scale_rows(&self, source: &FrameView<'_>, target: &mut Frame, rows: Range<usize>) {
+        self.tasks(source, target, rows, usize::MAX).into_iter().for_each(Task::run);
+    }
+
+    /// As [`Self::scale_rows`], by all threads of the rayon pool that the caller is in.
+    ///
+    /// # Panics
+    /// As [`Self::scale_rows`].
+    pub fn par_scale_rows(&self, source: &FrameView<'_>, target: &mut Frame, rows: Range<usize>) {
+        self.tasks(source, target, rows, TASK_SAMPLES).into_par_iter().for_each(Task::run);
+    }
+
+    /// Cuts the work up into tasks of about so many samples of the target.
+    fn tasks<'a>(
+        &'a self,
+        source: &'a FrameView<'a>,
+        target: &'a mut Frame,
+        rows: Range<usize>,
+        task_samples: usize,
+    ) -> Vec<Task<'a>> {
         assert_eq!(target.format(), PixelFormat::Yuv420);
         let mut tasks = Vec::new();
         for (pli, (plane, target)) in self.planes.iter().zip(&mut target.planes).enumerate() {
@@ -116,13 +149,13 @@ impl Scaler {
             assert_eq!(plane.source, (source.width, source.height), "size of plane {pli} of the source");
             assert_eq!(plane.target, (width, target.height()), "size of plane {pli} of the target");
             let rows = if pli == 0 { rows.clone() } else { rows.start.div_ceil(2)..rows.end.div_ceil(2) };
-            let task_rows = TASK_SAMPLES.div_ceil(width);
+            let task_rows = task_samples.div_ceil(width).min(target.height());
             let samples = &mut target.data_mut()[rows.start * width..rows.end * width];
-            for (i, samples) in samples.chunks_mut(task_rows * width).enumerate() {
-                tasks.push((plane, source, rows.start + i * task_rows, samples));
+            for (i, target) in samples.chunks_mut(task_rows * width).enumerate() {
+                tasks.push(Task { plane, source, first: rows.start + i * task_rows, target });
             }
         }
-        tasks.into_par_iter().for_each(|(plane, source, first, target)| plane.scale(source, first, target));
+        tasks
     }
 
     /// The target's rows, as [`Self::scale_rows`] takes them, that have to be scaled again where only some rows of

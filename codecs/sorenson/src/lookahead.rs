@@ -123,7 +123,7 @@ struct Estimate {
 /// Frames held at most. A third of them is planned in one go, the others are what these plans look at.
 const FRAMES: usize = 60;
 /// Bytes that these frames may take, except that there are always some.
-const FRAMES_BYTES: usize = 96 << 20;
+const FRAMES_BYTES: usize = 64 << 20;
 /// The quantiser goes with the inverse of this root of what a macroblock is worth.
 const STRENGTH: u32 = 5;
 /// Sum of 64 absolute differences below which nothing moves.

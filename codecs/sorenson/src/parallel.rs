@@ -87,7 +87,7 @@ impl ParallelEncoder {
         self.rate
     }
 
-    /// Hands over an input, and hands out the result of the oldest one if there are as many in work as threads.
+    /// Hands over an input, and hands out the result of the oldest one if there are more in work than threads.
     ///
     /// # Errors
     /// If the frame is not 4:2:0 of the configured size.
@@ -109,7 +109,8 @@ impl ParallelEncoder {
             return self.encode_here(input).map(Some);
         }
         let wait = self.rate.as_ref().is_some_and(|rate| rate.is_last(&input));
-        while self.in_work() == self.threads || wait && self.in_work() > 0 {
+        // One more than threads, so that a thread that is done has the next picture at once.
+        while self.in_work() > self.threads || wait && self.in_work() > 0 {
             let output = self.wait();
             self.done.push_back(output);
         }

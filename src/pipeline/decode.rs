@@ -1,0 +1,220 @@
+//! The stage that decodes Theora packets and scales the pictures.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use oggflv_common::{Frame, PixelFormat};
+use oggflv_theora as theora;
+
+use super::counters::Counters;
+use crate::options::Options;
+use crate::scale::{Region, Scaler};
+use crate::time::Time;
+
+/// What the stage takes.
+pub(super) enum VideoInput {
+    /// The packets that follow are decoded by this.
+    Link(Box<theora::ParallelDecoder>),
+    /// A Theora data packet and when its picture appears.
+    Packet { data: Vec<u8>, time: Time },
+    /// Nothing comes before `time`; the last picture stands.
+    Idle { time: Time },
+    /// All is sent; the last picture stands until `time`.
+    End { time: Time },
+}
+
+/// What the stage gives.
+pub(super) enum Picture {
+    /// A picture that appears at `time`.
+    New { frame: Frame, time: Time },
+    /// The picture before still stands at `time`.
+    Repeat { time: Time },
+    /// Nothing comes before `time`; the picture before stands.
+    Idle { time: Time },
+    /// All is sent; the last picture stands until `time`.
+    End { time: Time },
+}
+
+/// Pictures of one size: that of `size`, else that of the first one.
+pub(super) struct Pictures {
+    packets: Receiver<VideoInput>,
+    /// Frames that are no longer needed.
+    used: Receiver<Frame>,
+    target: Option<(usize, usize)>,
+    /// Whether more than one thread scales.
+    parallel: bool,
+    link: Option<Link>,
+    /// When the pictures appear that the decoder has in work.
+    times: VecDeque<Time>,
+    /// What was made and not given.
+    ready: VecDeque<Picture>,
+    counters: Arc<Counters>,
+}
+
+impl Pictures {
+    pub(super) fn new(
+        packets: Receiver<VideoInput>,
+        used: Receiver<Frame>,
+        options: &Options,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let parallel = options.decoder_threads().get() > 1;
+        let target = options.size.map(|size| (usize::from(size.width.get()), usize::from(size.height.get())));
+        let (times, ready) = (VecDeque::new(), VecDeque::new());
+        Self { packets, used, target, parallel, link: None, times, ready, counters }
+    }
+
+    fn take(&mut self, input: VideoInput) {
+        match input {
+            VideoInput::Link(decoder) => {
+                self.drain();
+                let region = region(decoder.identification());
+                let (width, height) = *self.target.get_or_insert((region.width, region.height));
+                self.link = Some(Link::new(decoder, &region, (width, height), self.parallel));
+            }
+            VideoInput::Packet { data, time } => {
+                let Some(link) = &mut self.link else { return };
+                self.times.push_back(time);
+                if let Some(decoded) = link.decoder.decode(data) {
+                    self.add(&decoded);
+                }
+            }
+            VideoInput::Idle { time } => {
+                self.drain();
+                self.ready.push_back(Picture::Idle { time });
+            }
+            VideoInput::End { time } => {
+                self.drain();
+                self.ready.push_back(Picture::End { time });
+            }
+        }
+    }
+
+    /// Waits for all that the decoder has in work.
+    fn drain(&mut self) {
+        while let Some(decoded) = self.link.as_mut().and_then(|link| link.decoder.finish()) {
+            self.add(&decoded);
+        }
+    }
+
+    /// Takes what the decoder made of the oldest packet.
+    fn add(&mut self, decoded: &theora::DecodedFrame) {
+        let (Some(time), Some(link)) = (self.times.pop_front(), &mut self.link) else { return };
+        self.counters.decoded.add(1);
+        let picture = match decoded.kind() {
+            Ok(theora::FrameKind::Key | theora::FrameKind::Inter) => {
+                Picture::New { frame: link.scale(decoded, self.used.try_recv().ok()), time }
+            }
+            Ok(theora::FrameKind::Repeat) => Picture::Repeat { time },
+            // The picture before stands in for one that cannot be decoded.
+            Err(_) => {
+                self.counters.damaged.add(1);
+                Picture::Repeat { time }
+            }
+        };
+        self.ready.push_back(picture);
+    }
+}
+
+impl Iterator for Pictures {
+    type Item = Picture;
+
+    fn next(&mut self) -> Option<Picture> {
+        loop {
+            if let Some(picture) = self.ready.pop_front() {
+                return Some(picture);
+            }
+            let input = self.packets.recv().ok()?;
+            self.take(input);
+        }
+    }
+}
+
+fn region(identification: &theora::Identification) -> Region {
+    Region {
+        format: identification.pixel_format,
+        x: identification.picture_x,
+        y: identification.picture_y,
+        width: identification.picture_width,
+        height: identification.picture_height,
+    }
+}
+
+/// The pictures of one link of the chain.
+struct Link {
+    decoder: Box<theora::ParallelDecoder>,
+    scaler: Scaler,
+    source_height: usize,
+    /// The last picture as it was scaled.
+    last: Option<Frame>,
+    target: (usize, usize),
+    parallel: bool,
+}
+
+impl Link {
+    fn new(
+        decoder: Box<theora::ParallelDecoder>,
+        region: &Region,
+        target: (usize, usize),
+        parallel: bool,
+    ) -> Self {
+        let scaler = Scaler::new(region, target.0, target.1);
+        Self { decoder, scaler, source_height: region.height, last: None, target, parallel }
+    }
+
+    /// Scales a picture into `frame`, if there is one. Only rows that changed since the last picture are made anew.
+    fn scale(&mut self, decoded: &theora::DecodedFrame, frame: Option<Frame>) -> Frame {
+        let (width, height) = self.target;
+        let mut frame = frame.unwrap_or_else(|| Frame::new(PixelFormat::Yuv420, width, height));
+        let mut stale = vec![self.last.is_none(); height];
+        let last = self.last.get_or_insert_with(|| Frame::new(PixelFormat::Yuv420, width, height));
+        for rows in runs(&changed_rows(decoded, self.source_height)) {
+            stale[self.scaler.dependents(rows)].fill(true);
+        }
+        for rows in runs(&stale) {
+            if self.parallel {
+                self.scaler.par_scale_rows(&decoded.picture(), last, rows);
+            } else {
+                self.scaler.scale_rows(&decoded.picture(), last, rows);
+            }
+        }
+        for (plane, last) in frame.planes.iter_mut().zip(&last.planes) {
+            plane.data_mut().copy_from_slice(last.data());
+        }
+        frame
+    }
+}
+
+/// Which luma rows of the picture region may differ from those of the picture before.
+fn changed_rows(decoded: &theora::DecodedFrame, height: usize) -> Vec<bool> {
+    let mut changed = vec![false; height];
+    for pli in 0..3 {
+        let blocks = decoded.unchanged(pli);
+        let plane_rows = decoded.picture().planes[pli].height;
+        // Luma rows for each row of the plane.
+        let scale = if plane_rows < height { 2 } else { 1 };
+        for row in 0..blocks.rows {
+            if blocks.row(row).is_some_and(|blocks| !blocks.iter().all(|&unchanged| unchanged)) {
+                // A chroma row at an odd offset belongs to a luma row before its first one, too.
+                let start = (scale * (8 * row).saturating_sub(blocks.y)).saturating_sub(scale - 1);
+                let end = scale * (8 * (row + 1)).saturating_sub(blocks.y);
+                changed[start.min(height)..end.min(height)].fill(true);
+            }
+        }
+    }
+    changed
+}
+
+/// The runs of rows that are marked.
+fn runs(marked: &[bool]) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for (row, _) in marked.iter().enumerate().filter(|(_, marked)| **marked) {
+        match runs.last_mut() {
+            Some(run) if run.end == row => run.end += 1,
+            _ => runs.push(row..row + 1),
+        }
+    }
+    runs
+}

@@ -1,0 +1,176 @@
+//! The stage that encodes pictures.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::Sender;
+
+use oggflv_common::Frame;
+use oggflv_sorenson as sorenson;
+
+use super::Stop;
+use super::counters::Counters;
+use super::interleave::Tag;
+use super::plan::Planned;
+use crate::error::OutputError;
+use crate::flv::VideoFormat;
+use crate::options::Options;
+use crate::time::Time;
+
+/// Time between video tags at most: players' clocks run by them.
+const CLOCK_INTERVAL: Time = Time::SECOND;
+
+/// Encodes pictures. A repetition costs nothing until a second has passed without a tag.
+pub(super) fn run(
+    pictures: impl Iterator<Item = Planned>,
+    used: &Sender<Frame>,
+    tags: &Sender<Tag>,
+    options: &Options,
+    counters: &Counters,
+) -> Result<Vec<String>, Stop> {
+    let mut stage: Option<Stage<'_>> = None;
+    for picture in pictures {
+        match picture {
+            Planned::New { frame, plan, time } => {
+                let stage = match &mut stage {
+                    Some(stage) => stage,
+                    None => stage.insert(Stage::new(&frame, time, used, tags, options, counters)?),
+                };
+                stage.picture(frame, plan, time)?;
+            }
+            Planned::Repeat { time } => {
+                if let Some(stage) = &mut stage {
+                    stage.repeat(time)?;
+                }
+            }
+            Planned::Idle { time } => {
+                if let Some(stage) = &mut stage {
+                    stage.keep_clock(time)?;
+                    stage.drain()?;
+                }
+                tags.send(Tag::VideoIdle { time })?;
+            }
+            Planned::End { time } => {
+                let standing = stage.map(|stage| stage.finish(time)).transpose()?;
+                tags.send(Tag::VideoEnd { standing, time })?;
+                return Ok(Vec::new());
+            }
+        }
+    }
+    Err(Stop::Closed)
+}
+
+/// The encoder's settings. Key frames and quantisers come with the plans.
+pub(super) fn encoder_config(width: usize, height: usize) -> sorenson::Config {
+    sorenson::Config { width, height, quantizer: 1, keyint: u32::MAX }
+}
+
+struct Stage<'a> {
+    encoder: sorenson::ParallelEncoder,
+    /// When the pictures appear that the encoder has in work.
+    times: VecDeque<Time>,
+    used: &'a Sender<Frame>,
+    tags: &'a Sender<Tag>,
+    counters: &'a Counters,
+    last_tag: Time,
+    /// Whether anything but key frames was sent.
+    inter_sent: bool,
+    /// When the last picture was repeated last.
+    repeated: Option<Time>,
+}
+
+impl<'a> Stage<'a> {
+    fn new(
+        frame: &Frame,
+        time: Time,
+        used: &'a Sender<Frame>,
+        tags: &'a Sender<Tag>,
+        options: &Options,
+        counters: &'a Counters,
+    ) -> Result<Self, Stop> {
+        let (width, height) = (frame.width(), frame.height());
+        let config = encoder_config(width, height);
+        let encoder = sorenson::ParallelEncoder::new(config, options.preset, options.pictures_in_work())
+            .map_err(|problem| Stop::Output(OutputError::Picture { width, height, problem: problem.into() }))?
+            .with_rate(options.rate_control());
+        tags.send(Tag::VideoStart(VideoFormat { width, height }))?;
+        let times = VecDeque::new();
+        Ok(Self { encoder, times, used, tags, counters, last_tag: time, inter_sent: false, repeated: None })
+    }
+
+    fn picture(&mut self, frame: Frame, plan: sorenson::Plan, time: Time) -> Result<(), Stop> {
+        self.keep_clock(time)?;
+        self.repeated = None;
+        self.inter_sent |= !plan.key;
+        self.counters.coded.add(1);
+        self.encode(sorenson::Input::Frame(frame, plan), time)
+    }
+
+    fn repeat(&mut self, time: Time) -> Result<(), Stop> {
+        self.keep_clock(time)?;
+        self.repeated = Some(time);
+        Ok(())
+    }
+
+    /// Keeps tags at most [`CLOCK_INTERVAL`] apart, knowing that the next one comes at `time` or later.
+    fn keep_clock(&mut self, time: Time) -> Result<(), Stop> {
+        if time - self.last_tag > CLOCK_INTERVAL {
+            // Where the source repeats a picture is the best place: there no other picture comes close.
+            if let Some(repeated) = self.repeated.take() {
+                self.skip(repeated)?;
+            }
+        }
+        while time - self.last_tag > CLOCK_INTERVAL {
+            // The last step is halved, lest it end just before the next picture.
+            let step = (time - self.last_tag).halved().min(CLOCK_INTERVAL);
+            self.skip(self.last_tag + step)?;
+        }
+        Ok(())
+    }
+
+    /// Sends a picture that repeats the one before.
+    fn skip(&mut self, time: Time) -> Result<(), Stop> {
+        self.inter_sent = true;
+        self.counters.repeated.add(1);
+        self.encode(sorenson::Input::Repeat, time)
+    }
+
+    fn encode(&mut self, input: sorenson::Input, time: Time) -> Result<(), Stop> {
+        self.last_tag = time;
+        self.times.push_back(time);
+        let output = self.encoder.encode(input).expect("the frame has the size the encoder was made for");
+        output.map_or(Ok(()), |output| self.send(output))
+    }
+
+    /// Sends all that the encoder has in work.
+    fn drain(&mut self) -> Result<(), Stop> {
+        while let Some(output) = self.encoder.finish() {
+            self.send(output)?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, output: sorenson::Output) -> Result<(), Stop> {
+        if let Some(frame) = output.frame {
+            // The decode stage may have ended; then nobody needs the frame any more.
+            let _ = self.used.send(frame);
+        }
+        let Some(time) = self.times.pop_front() else { return Ok(()) };
+        self.tags.send(Tag::Video { time, picture: output.packet })?;
+        Ok(())
+    }
+
+    /// Sends what still has to be shown until `end` and returns a picture that repeats the last one, for as long as
+    /// the sound goes on.
+    fn finish(mut self, end: Time) -> Result<Vec<u8>, Stop> {
+        self.keep_clock(end)?;
+        match self.repeated {
+            Some(time) if time > self.last_tag => self.skip(time)?,
+            // A single picture shows its duration only by a second one.
+            _ if !self.inter_sent => self.skip(self.last_tag + (end - self.last_tag).halved())?,
+            _ => {}
+        }
+        self.drain()?;
+        let standing = self.encoder.encode(sorenson::Input::Repeat).expect("a repetition has no size");
+        let standing = standing.or_else(|| self.encoder.finish());
+        Ok(standing.map(|output| output.packet.data).unwrap_or_default())
+    }
+}
