@@ -43,8 +43,7 @@ pub(super) fn run(
             }
             Planned::Idle { time } => {
                 if let Some(stage) = &mut stage {
-                    stage.keep_clock(time)?;
-                    stage.drain()?;
+                    stage.idle(time)?;
                 }
                 tags.send(Tag::VideoIdle { time })?;
             }
@@ -110,6 +109,22 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
+    /// Sends all that lies before `time`, since nobody may expect it afterwards.
+    fn idle(&mut self, time: Time) -> Result<(), Stop> {
+        self.keep_clock(time)?;
+        match self.repeated {
+            Some(repeated) if repeated < time => {
+                self.repeated = None;
+                self.skip(repeated)?;
+            }
+            _ if !self.inter_sent && time > self.last_tag => {
+                self.skip(self.last_tag + (time - self.last_tag).halved())?;
+            }
+            _ => {}
+        }
+        self.drain()
+    }
+
     /// Keeps tags at most [`CLOCK_INTERVAL`] apart, knowing that the next one comes at `time` or later.
     fn keep_clock(&mut self, time: Time) -> Result<(), Stop> {
         if time - self.last_tag > CLOCK_INTERVAL {
@@ -172,5 +187,44 @@ impl<'a> Stage<'a> {
         let standing = self.encoder.encode(sorenson::Input::Repeat).expect("a repetition has no size");
         let standing = standing.or_else(|| self.encoder.finish());
         Ok(standing.map(|output| output.packet.data).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use oggflv_common::PixelFormat;
+    use std::sync::mpsc::channel;
+
+    /// Once it was said that nothing comes before a time, nothing does, whatever the end turns out to need.
+    #[test]
+    fn promises_are_kept() {
+        let at = Time::from_milliseconds;
+        for repeated in [None, Some(40), Some(700)] {
+            let mut lookahead = sorenson::Lookahead::new(&encoder_config(16, 16));
+            lookahead.send(Frame::new(PixelFormat::Yuv420, 16, 16)).unwrap();
+            lookahead.finish();
+            let (frame, plan) = lookahead.receive().unwrap();
+            let mut pictures = vec![Planned::New { frame, plan, time: at(0) }];
+            pictures.extend(repeated.map(|time| Planned::Repeat { time: at(time) }));
+            pictures.extend([Planned::Idle { time: at(500) }, Planned::End { time: at(740) }]);
+            let ((used, _used), (tags, sent)) = (channel(), channel());
+            let counters = Counters::default();
+            run(pictures.into_iter(), &used, &tags, &Options::default(), &counters).ok().unwrap();
+            drop(tags);
+            let (mut promised, mut shown) = (Time::ZERO, Vec::new());
+            for tag in sent {
+                match tag {
+                    Tag::Video { time, .. } => {
+                        assert!(time >= promised, "{repeated:?}: {time:?} after {promised:?}");
+                        shown.push(time);
+                    }
+                    Tag::VideoIdle { time } => promised = time,
+                    _ => {}
+                }
+            }
+            let last = repeated.map_or(at(250), at);
+            assert!(shown.len() > 1 && shown.contains(&last), "{repeated:?}: {shown:?}");
+        }
     }
 }
