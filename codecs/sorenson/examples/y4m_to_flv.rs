@@ -107,7 +107,7 @@ impl Settings<'_> {
     fn open(&self) -> Result<Y4mReader<Source>, Box<dyn Error>> {
         let input: Box<dyn Read> =
             if self.input == "-" { Box::new(io::stdin()) } else { Box::new(File::open(self.input)?) };
-        Y4mReader::new(BufReader::with_capacity(1 << 20, input))
+        Y4mReader::new(BufReader::with_capacity(4096, input))
     }
 
     /// Encodes all frames.
