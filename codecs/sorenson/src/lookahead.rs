@@ -262,21 +262,26 @@ impl Lookahead {
             }
             block
         };
+        let at = mb_y * self.mb_width + mb_x;
         let source = copy(half, x, y);
+        let last = self.last.as_ref();
+        let stands = last.map(|last| (self.kernels.sad_8)(&source, last.at(x, y), last.stride));
+        if let (Some(0), Some(before)) = (stands, self.window.back()) {
+            return Estimate { intra: before.blocks[at].intra, inter: 0, mv: (0, 0), moving: false };
+        }
         let sum: u32 = (0..8).flat_map(|row| &source[row * STRIDE..][..8]).map(|&s| u32::from(s)).sum();
         let intra = (self.kernels.satd_8)(&source, &[((sum + 32) >> 6) as u8; 128]) + 1;
-        let Some(last) = &self.last else {
+        let (Some(last), Some(stands)) = (last, stands) else {
             return Estimate { intra, inter: intra, mv: (0, 0), moving: false };
         };
         let sad = |mv: (i16, i16)| {
             (self.kernels.sad_8)(&source, last.at(x + isize::from(mv.0), y + isize::from(mv.1)), last.stride)
         };
-        let mut best = (sad((0, 0)), (0, 0));
+        let mut best = (stands, (0, 0));
         if best.0 < STILL {
             let inter = (self.kernels.satd_8)(&source, &copy(last, x, y)).min(intra);
             return Estimate { intra, inter, mv: (0, 0), moving: false };
         }
-        let at = mb_y * self.mb_width + mb_x;
         let mut seeds = [(0, 0); 3];
         if mb_x > 0 {
             seeds[0] = done[at - 1].mv;
