@@ -6,7 +6,7 @@
 
 use oggflv_common::{Frame, PixelFormat};
 use oggflv_sorenson::{
-    Config, Input, Lookahead, Output, Packet, ParallelEncoder, Preset, RateControl, quantizer_for_quality,
+    Config, Input, Lookahead, Packet, ParallelEncoder, Preset, RateControl, quantizer_for_quality,
 };
 use std::error::Error;
 use std::fs::File;
@@ -107,7 +107,7 @@ impl Settings<'_> {
     fn open(&self) -> Result<Y4mReader<Source>, Box<dyn Error>> {
         let input: Box<dyn Read> =
             if self.input == "-" { Box::new(io::stdin()) } else { Box::new(File::open(self.input)?) };
-        Y4mReader::new(BufReader::with_capacity(1 << 20, input))
+        Y4mReader::new(BufReader::with_capacity(4096, input))
     }
 
     /// Encodes all frames.
@@ -120,10 +120,12 @@ impl Settings<'_> {
         let config = Config { width: reader.width, height: reader.height, quantizer: 5, keyint: self.keyint };
         let mut lookahead = Lookahead::new(&config);
         let mut encoder = ParallelEncoder::new(config, self.preset, self.threads)?.with_rate(rate);
-        let mut sink = |output: Option<Output>| output.map_or(Ok(()), |output| sink(&output.packet));
+        // Frames to use again.
+        let mut spare = Vec::new();
         let mut count = 0;
         while !lookahead.is_finished() {
-            let mut frame = Frame::new(PixelFormat::Yuv420, reader.width, reader.height);
+            let mut frame =
+                spare.pop().unwrap_or_else(|| Frame::new(PixelFormat::Yuv420, reader.width, reader.height));
             if reader.read(&mut frame)? {
                 lookahead.send_at(frame, reader.time(count))?;
                 count += 1;
@@ -131,11 +133,14 @@ impl Settings<'_> {
                 lookahead.finish();
             }
             while let Some((frame, plan)) = lookahead.receive() {
-                sink(encoder.encode(Input::Frame(frame, plan))?)?;
+                if let Some(output) = encoder.encode(Input::Frame(frame, plan))? {
+                    sink(&output.packet)?;
+                    spare.extend(output.frame);
+                }
             }
         }
         while let Some(output) = encoder.finish() {
-            sink(Some(output))?;
+            sink(&output.packet)?;
         }
         Ok(encoder.into_rate().expect("it was given one"))
     }

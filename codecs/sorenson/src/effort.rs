@@ -7,7 +7,8 @@ use crate::config::Preset;
 pub(crate) struct Effort {
     /// Whether levels are chosen by [`crate::trellis`].
     pub(crate) trellis: bool,
-    /// What inter and intra coefficients are rounded by, in 1/32 of a step; the trellis wants them rounded up.
+    /// What is added to inter and intra coefficients before division, in 1/32 of a step; 0 gives the nearest level
+    /// (0 aside), and more than that is worth no bits to the trellis.
     pub(crate) offsets: [i16; 2],
     /// Whether half-sample vectors are judged by Hadamard-transformed differences.
     pub(crate) satd: bool,
@@ -33,7 +34,7 @@ impl Preset {
     pub(crate) fn effort(self) -> Effort {
         let best = Effort {
             trellis: true,
-            offsets: [8, 8],
+            offsets: [0, 0],
             satd: true,
             more_vectors: true,
             four_vectors_above: Some(60),

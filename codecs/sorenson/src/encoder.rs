@@ -33,7 +33,6 @@ pub struct Encoder {
     config: Config,
     mb_width: usize,
     mb_height: usize,
-    source: CodedPicture,
     /// What a decoder shows after the last packet.
     reference: CodedPicture,
     /// The picture under construction.
@@ -97,7 +96,6 @@ impl Encoder {
         Ok(Self {
             mb_width,
             mb_height,
-            source: picture.clone(),
             reference: picture.clone(),
             current: picture,
             last_motion: motion.clone(),
@@ -132,9 +130,8 @@ impl Encoder {
     /// If the frame is not 4:2:0 of the configured size.
     pub fn encode_planned(&mut self, frame: &Frame, plan: &Plan) -> Result<Packet, EncodeError> {
         self.config.check(frame)?;
-        self.load(frame, plan);
         let key = plan.key || self.key_requested || self.since_key.is_none();
-        Ok(self.encode_source(if key { PictureType::I } else { PictureType::P }))
+        Ok(self.encode_frame(&frame.view(), plan, if key { PictureType::I } else { PictureType::P }))
     }
 
     /// Repeats the last picture: a P picture in which every macroblock is skipped. The first packet, however, is a
@@ -142,8 +139,7 @@ impl Encoder {
     pub fn encode_skipped(&mut self) -> Packet {
         if self.since_key.is_none() {
             let black = Frame::new(PixelFormat::Yuv420, self.config.width, self.config.height);
-            self.load(&black, &Plan::flat(&self.config, true));
-            return self.encode_source(PictureType::I);
+            return self.encode_frame(&black.view(), &Plan::flat(&self.config, true), PictureType::I);
         }
         let writer = self.write_skipped();
         self.since_key = self.since_key.map(|count| count.saturating_add(1));
@@ -173,11 +169,11 @@ impl Encoder {
         self.reference.view()
     }
 
-    /// Encodes the picture in `source`: header, then every macroblock as decided, then the next reference.
-    fn encode_source(&mut self, picture_type: PictureType) -> Packet {
-        let mut writer = self.start_picture(picture_type);
+    /// Header, then every macroblock as decided, then the next reference.
+    fn encode_frame(&mut self, frame: &FrameView<'_>, plan: &Plan, picture_type: PictureType) -> Packet {
+        let mut writer = self.start_picture(plan, picture_type);
         for mb_y in 0..self.mb_height {
-            self.encode_row(picture_type, mb_y, &mut writer);
+            self.encode_row(frame, picture_type, mb_y, &mut writer);
         }
         self.current.extend_borders();
         std::mem::swap(&mut self.current, &mut self.reference);
@@ -190,26 +186,27 @@ impl Encoder {
         Packet { key, data: writer.into_bytes() }
     }
 
-    /// Takes a frame, and what to aim at, from which it follows what PQUANT will be.
-    pub(crate) fn load(&mut self, frame: &Frame, plan: &Plan) {
-        self.source.load(&frame.view());
+    /// Takes what to aim at, from which follows what PQUANT will be, and writes the header.
+    pub(crate) fn start_picture(&mut self, plan: &Plan, picture_type: PictureType) -> BitWriter {
         let quantizer = u32::from(plan.quantizer);
         let wanted = |factor: &u16| (quantizer * u32::from(*factor) / 256).clamp(16, 31 * 16) as u16;
         self.wanted.clear();
         self.wanted.extend(plan.factors.iter().map(wanted));
-    }
-
-    /// Writes the header of the picture that was loaded.
-    pub(crate) fn start_picture(&mut self, picture_type: PictureType) -> BitWriter {
         let sum: u64 = self.wanted.iter().map(|&q| u64::from(q)).sum();
         self.quantizer = ((sum / self.wanted.len() as u64 + 8) / 16) as u8;
         self.start(picture_type)
     }
 
     /// Encodes a row of macroblocks.
-    pub(crate) fn encode_row(&mut self, picture_type: PictureType, mb_y: usize, writer: &mut BitWriter) {
+    pub(crate) fn encode_row(
+        &mut self,
+        frame: &FrameView<'_>,
+        picture_type: PictureType,
+        mb_y: usize,
+        writer: &mut BitWriter,
+    ) {
         for mb_x in 0..self.mb_width {
-            self.code_macroblock(picture_type, mb_x, mb_y, writer);
+            self.code_macroblock(frame, picture_type, mb_x, mb_y, writer);
         }
     }
 
@@ -231,12 +228,13 @@ impl Encoder {
     /// Decides on a macroblock, writes it, and puts it into the picture under construction.
     fn code_macroblock(
         &mut self,
+        frame: &FrameView<'_>,
         picture_type: PictureType,
         mb_x: usize,
         mb_y: usize,
         writer: &mut BitWriter,
     ) {
-        self.mb_source.load(&self.source, mb_x, mb_y);
+        self.mb_source.load(frame, mb_x, mb_y);
         let coding = Coding {
             kernels: &self.kernels,
             effort: &self.effort,

@@ -83,6 +83,8 @@ pub struct Lookahead {
     mb_height: usize,
     /// The last frame that was sent, at half size.
     last: Option<CodedPlane>,
+    /// Room for the next one.
+    spare: Option<CodedPlane>,
     /// Frames that were not handed out.
     window: VecDeque<Entry>,
     /// How many at the front of `window` have plans.
@@ -147,6 +149,7 @@ impl Lookahead {
             mb_width: config.width.div_ceil(MB),
             mb_height: config.height.div_ceil(MB),
             last: None,
+            spare: None,
             window: VecDeque::new(),
             planned: 0,
             depth: 2 * batch,
@@ -176,7 +179,11 @@ impl Lookahead {
     /// If the frame is not 4:2:0 of the configured size.
     pub fn send_at(&mut self, frame: Frame, time: Duration) -> Result<bool, EncodeError> {
         self.config.check(&frame)?;
-        let half = self.half_size(&frame.planes[0].view());
+        let half = self
+            .spare
+            .take()
+            .unwrap_or_else(|| CodedPlane::new(8 * self.mb_width, 8 * self.mb_height, 2 * RANGE as usize, 0));
+        let half = self.half_size(&frame.planes[0].view(), half);
         let mut blocks = vec![Estimate::default(); self.mb_width * self.mb_height];
         for mb_y in 0..self.mb_height {
             for mb_x in 0..self.mb_width {
@@ -185,7 +192,7 @@ impl Lookahead {
         }
         let key = std::mem::take(&mut self.key_requested) || self.is_key(&blocks);
         self.since_key = if key { 1 } else { self.since_key + 1 };
-        self.last = Some(half);
+        self.spare = self.last.replace(half);
         let usual = self.window.back().map_or(USUAL_DURATION, |last| time.saturating_sub(last.time));
         self.next_time = time.saturating_add(usual);
         self.window.push_back(Entry { frame, time, key, blocks, plan: None });
@@ -235,9 +242,8 @@ impl Lookahead {
         entry.plan.map(|plan| (entry.frame, plan))
     }
 
-    /// The means of 2x2 luma samples, on whole blocks of 8x8.
-    fn half_size(&self, luma: &PlaneView<'_>) -> CodedPlane {
-        let mut half = CodedPlane::new(8 * self.mb_width, 8 * self.mb_height, 2 * RANGE as usize, 0);
+    /// The means of 2x2 luma samples, on whole blocks of 8x8; fills all of `half`.
+    fn half_size(&self, luma: &PlaneView<'_>, mut half: CodedPlane) -> CodedPlane {
         let whole = luma.width / 2;
         for y in 0..half.height {
             let [top, bottom] = [2 * y, 2 * y + 1].map(|y| luma.row(y.min(luma.height - 1)));
@@ -262,21 +268,26 @@ impl Lookahead {
             }
             block
         };
+        let at = mb_y * self.mb_width + mb_x;
         let source = copy(half, x, y);
+        let last = self.last.as_ref();
+        let stands = last.map(|last| (self.kernels.sad_8)(&source, last.at(x, y), last.stride));
+        if let (Some(0), Some(before)) = (stands, self.window.back()) {
+            return Estimate { intra: before.blocks[at].intra, inter: 0, mv: (0, 0), moving: false };
+        }
         let sum: u32 = (0..8).flat_map(|row| &source[row * STRIDE..][..8]).map(|&s| u32::from(s)).sum();
         let intra = (self.kernels.satd_8)(&source, &[((sum + 32) >> 6) as u8; 128]) + 1;
-        let Some(last) = &self.last else {
+        let (Some(last), Some(stands)) = (last, stands) else {
             return Estimate { intra, inter: intra, mv: (0, 0), moving: false };
         };
         let sad = |mv: (i16, i16)| {
             (self.kernels.sad_8)(&source, last.at(x + isize::from(mv.0), y + isize::from(mv.1)), last.stride)
         };
-        let mut best = (sad((0, 0)), (0, 0));
+        let mut best = (stands, (0, 0));
         if best.0 < STILL {
             let inter = (self.kernels.satd_8)(&source, &copy(last, x, y)).min(intra);
             return Estimate { intra, inter, mv: (0, 0), moving: false };
         }
-        let at = mb_y * self.mb_width + mb_x;
         let mut seeds = [(0, 0); 3];
         if mb_x > 0 {
             seeds[0] = done[at - 1].mv;

@@ -159,7 +159,8 @@ impl<'a> Decision<'a> {
 
     fn skip(&self, out: &mut Candidate) {
         out.macroblock.reset(MbType::Skipped);
-        out.prediction.load(self.coding.reference, self.mb_x, self.mb_y);
+        let Coding { kernels, reference, .. } = self.coding;
+        predict_macroblock(kernels, reference, self.mb_x, self.mb_y, &[Mv::ZERO; 4], &mut out.prediction);
         out.quantizer = self.quantizer;
         out.cost = self.squared_error(&out.prediction) + i64::from(self.lambda);
     }

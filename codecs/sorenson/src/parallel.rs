@@ -345,8 +345,7 @@ fn encode(encoder: &mut Encoder, job: &Job) -> Packet {
     // The first picture has none before it.
     let key = plan.key || job.number == 0;
     let picture_type = if key { PictureType::I } else { PictureType::P };
-    encoder.load(frame, plan);
-    let mut writer = encoder.start_picture(picture_type);
+    let mut writer = encoder.start_picture(plan, picture_type);
     let mut taken = 0;
     for mb_y in 0..mb_height {
         // Vectors reach one row down. An I picture needs nothing.
@@ -354,7 +353,7 @@ fn encode(encoder: &mut Encoder, job: &Job) -> Packet {
             encoder.take_band(taken, &job.before.row(taken));
             taken += 1;
         }
-        encoder.encode_row(picture_type, mb_y, &mut writer);
+        encoder.encode_row(&frame.view(), picture_type, mb_y, &mut writer);
         job.own.push(Arc::new(encoder.band(mb_y)));
     }
     Packet { key, data: writer.into_bytes() }

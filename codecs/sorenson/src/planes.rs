@@ -39,17 +39,6 @@ impl CodedPlane {
         &self.data[self.index(x, y)..]
     }
 
-    /// Copies `view` to the top left and repeats its last column and row up to the coded size.
-    fn load(&mut self, view: &PlaneView<'_>) {
-        for y in 0..self.height {
-            let row = view.row(y.min(view.height - 1));
-            let start = self.index(0, y as isize);
-            let coded = &mut self.data[start..][..self.width];
-            coded[..row.len()].copy_from_slice(row);
-            coded[row.len()..].fill(row[row.len() - 1]);
-        }
-    }
-
     /// Fills the border with the nearest samples (H.263, D.1).
     pub(crate) fn extend_border(&mut self) {
         for y in 0..self.height {
@@ -125,13 +114,6 @@ impl CodedPicture {
         Self { planes: [luma, chroma.clone(), chroma], width, height }
     }
 
-    /// Takes over a picture of the same size.
-    pub(crate) fn load(&mut self, frame: &FrameView<'_>) {
-        for (plane, view) in self.planes.iter_mut().zip(&frame.planes) {
-            plane.load(view);
-        }
-    }
-
     /// Makes the picture a reference for vectors that leave it.
     pub(crate) fn extend_borders(&mut self) {
         for plane in &mut self.planes {
@@ -189,14 +171,12 @@ impl MbSamples {
         self.0[start..].first_chunk().expect("the samples hold the rows that are asked for")
     }
 
-    /// Reads macroblock `mb_x`, `mb_y` of a picture.
-    pub(crate) fn load(&mut self, picture: &CodedPicture, mb_x: usize, mb_y: usize) {
-        let [y, cb, cr] = &picture.planes;
-        copy_rows::<16>(y.at(16 * mb_x as isize, 16 * mb_y as isize), y.stride, &mut self.0, MB);
-        for (plane, start) in [(cb, BLOCK_START[4]), (cr, BLOCK_START[5])] {
-            let from = plane.at(8 * mb_x as isize, 8 * mb_y as isize);
-            copy_rows::<8>(from, plane.stride, &mut self.0[start..], MB);
-        }
+    /// Reads macroblock `mb_x`, `mb_y` of a frame; behind the edges, the last column and row repeat.
+    pub(crate) fn load(&mut self, frame: &FrameView<'_>, mb_x: usize, mb_y: usize) {
+        let [y, cb, cr] = &frame.planes;
+        load::<16>(y, mb_x, mb_y, &mut self.0);
+        load::<8>(cb, mb_x, mb_y, &mut self.0[BLOCK_START[4]..]);
+        load::<8>(cr, mb_x, mb_y, &mut self.0[BLOCK_START[5]..]);
     }
 
     /// Writes macroblock `mb_x`, `mb_y` of a picture.
@@ -211,10 +191,25 @@ impl MbSamples {
     }
 }
 
+/// Reads `SIZE` times `SIZE` samples, behind the edges the last ones before.
+fn load<const SIZE: usize>(plane: &PlaneView<'_>, mb_x: usize, mb_y: usize, out: &mut [u8]) {
+    let (x, y) = (SIZE * mb_x, SIZE * mb_y);
+    if x + SIZE <= plane.width && y + SIZE <= plane.height {
+        return copy_rows::<SIZE>(&plane.data[y * plane.stride + x..], plane.stride, out, MB);
+    }
+    for (row, out) in out.chunks_mut(MB).take(SIZE).enumerate() {
+        let row = &plane.row((y + row).min(plane.height - 1))[x..];
+        let inside = row.len().min(SIZE);
+        out[..inside].copy_from_slice(&row[..inside]);
+        out[inside..SIZE].fill(row[inside - 1]);
+    }
+}
+
 /// Copies `SIZE` rows of `SIZE` samples.
 #[inline(always)]
 fn copy_rows<const SIZE: usize>(from: &[u8], from_stride: usize, to: &mut [u8], to_stride: usize) {
-    for (from, to) in from.chunks(from_stride).zip(to.chunks_mut(to_stride)).take(SIZE) {
-        to[..SIZE].copy_from_slice(&from[..SIZE]);
+    let (from, to) = (&from[..(SIZE - 1) * from_stride + SIZE], &mut to[..(SIZE - 1) * to_stride + SIZE]);
+    for y in 0..SIZE {
+        to[y * to_stride..][..SIZE].copy_from_slice(&from[y * from_stride..][..SIZE]);
     }
 }

@@ -24,7 +24,7 @@ struct Node {
 /// Levels of at least this magnitude are worth more than any run: nothing leads past them.
 const CERTAIN: i16 = 3;
 
-/// Chooses among `levels` (quotients rounded up), the next smaller ones, and zero. `first` is 1 behind INTRADC.
+/// Chooses among `levels` (the quotients), the next smaller ones, and zero. `first` is 1 behind INTRADC.
 ///
 /// Returns what is gained over a block without coefficients: 64 times the change of the squared error plus lambda
 /// times the bits, 0 or less.
@@ -35,6 +35,9 @@ pub(crate) fn optimize(
     first: usize,
     levels: &mut Levels,
 ) -> i32 {
+    if levels.mask == 0 {
+        return 0;
+    }
     let start = Node { place: first as u8, level: 0, before: 0, cost: 0 };
     let mut nodes = [start; 65];
     // Nodes that others may follow, in ascending order of place and of cost.
