@@ -193,12 +193,13 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Puts silence out until `time`.
+    /// Puts silence out until `time`. Of the frames that this takes the encoder still has some.
     fn idle(&mut self, time: Time) -> Result<(), Stop> {
         if let Some(sink) = &mut self.sink {
             sink.pause(time)?;
+            self.tags.send(Tag::AudioIdle { time: sink.next_frame().min(time) })?;
         }
-        Ok(self.tags.send(Tag::AudioIdle { time })?)
+        Ok(())
     }
 
     fn finish(self, pictures_end: Time) -> Result<(), Stop> {
@@ -288,12 +289,16 @@ impl<'a> Sink<'a> {
 
     fn send(&mut self, frames: Vec<Vec<u8>>) -> Result<(), Stop> {
         for frame in frames {
-            let start = self.frames * self.encoder.samples_per_frame() as i64;
-            let time = Time::from_units(start, self.format.sample_rate, 1);
-            self.tags.send(Tag::Audio { time, frame })?;
+            self.tags.send(Tag::Audio { time: self.next_frame(), frame })?;
             self.frames += 1;
         }
         Ok(())
+    }
+
+    /// When the next frame is heard that the encoder gives.
+    fn next_frame(&self) -> Time {
+        let start = self.frames * self.encoder.samples_per_frame() as i64;
+        Time::from_units(start, self.format.sample_rate, 1)
     }
 
     /// Ends the sound, not before the pictures, and tells when.
@@ -304,5 +309,37 @@ impl<'a> Sink<'a> {
         self.encoder.finish(&mut frames);
         self.send(frames)?;
         Ok(end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    /// Once it was said that nothing comes before a time, nothing does, though the encoder is behind.
+    #[test]
+    fn promises_are_kept() {
+        let (tags, sent) = channel();
+        let options = Options::default();
+        let mut output = Output { sink: None, options: &options, tags: &tags };
+        output.open(44_100, 2).ok().unwrap();
+        for time in [500, 1000, 1001, 3000] {
+            output.idle(Time::from_milliseconds(time)).ok().unwrap();
+        }
+        output.finish(Time::from_milliseconds(3500)).ok().unwrap();
+        drop(tags);
+        let (mut promised, mut frames) = (Time::ZERO, 0);
+        for tag in sent {
+            match tag {
+                Tag::Audio { time, .. } => {
+                    assert!(time >= promised, "{time:?} after {promised:?}");
+                    frames += 1;
+                }
+                Tag::AudioIdle { time } => promised = time,
+                _ => {}
+            }
+        }
+        assert!(frames > 130 && promised > Time::from_milliseconds(2900), "{frames} {promised:?}");
     }
 }
