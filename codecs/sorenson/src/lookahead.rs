@@ -296,22 +296,24 @@ impl Lookahead {
             seeds[1] = done[at - self.mb_width].mv;
             seeds[2] = done[at - self.mb_width + usize::from(mb_x + 1 < self.mb_width)].mv;
         }
-        for mv in seeds {
-            if mv != (0, 0) {
+        for (i, mv) in seeds.into_iter().enumerate() {
+            if mv != (0, 0) && !seeds[..i].contains(&mv) {
                 best = best.min((sad(mv), mv));
             }
         }
+        let mut before = best.1;
         for _ in 0..2 * RANGE {
             let centre = best.1;
             for (dx, dy) in [(0, -1), (-1, 0), (1, 0), (0, 1)] {
                 let mv: (i16, i16) = (centre.0 + dx, centre.1 + dy);
-                if mv.0.abs() <= RANGE && mv.1.abs() <= RANGE {
+                if mv.0.abs() <= RANGE && mv.1.abs() <= RANGE && mv != before {
                     best = best.min((sad(mv), mv));
                 }
             }
             if best.1 == centre {
                 break;
             }
+            before = centre;
         }
         let (least, mv) = best;
         let (at_x, at_y) = (x + isize::from(mv.0), y + isize::from(mv.1));

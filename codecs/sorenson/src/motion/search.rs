@@ -86,10 +86,12 @@ impl Search<'_> {
     /// The best of the seeds, rounded to full samples.
     fn seed(&self, seeds: &[Mv], difference: &impl Fn(Mv) -> u32) -> Found {
         let mut best = Found { mv: Mv { x: i16::MIN, y: 0 }, cost: u32::MAX };
+        let whole = |component: i16, most: i16| (component & !1).clamp(MvLimits::MIN, most & !1);
+        let whole =
+            |seed: &Mv| Mv { x: whole(seed.x, self.limits.max_x), y: whole(seed.y, self.limits.max_y) };
         for (i, seed) in seeds.iter().enumerate() {
-            if !seeds[..i].contains(seed) {
-                let whole = |component: i16, most: i16| (component & !1).clamp(MvLimits::MIN, most & !1);
-                let mv = Mv { x: whole(seed.x, self.limits.max_x), y: whole(seed.y, self.limits.max_y) };
+            let mv = whole(seed);
+            if seeds[..i].iter().all(|before| whole(before) != mv) {
                 self.try_mv(mv, difference, &mut best);
             }
         }
@@ -98,14 +100,19 @@ impl Search<'_> {
 
     /// Goes to the best of the four nearest neighbours as long as there is a better one.
     fn narrow_steps(&self, difference: &impl Fn(Mv) -> u32, best: &mut Found) {
+        let mut before = best.mv;
         loop {
             let centre = best.mv;
             for (x, y) in DIAMOND {
-                self.try_mv(Mv { x: centre.x + 2 * x, y: centre.y + 2 * y }, difference, best);
+                let mv = Mv { x: centre.x + 2 * x, y: centre.y + 2 * y };
+                if mv != before {
+                    self.try_mv(mv, difference, best);
+                }
             }
             if best.mv == centre {
                 return;
             }
+            before = centre;
         }
     }
 
