@@ -202,33 +202,6 @@ impl Output {
     }
 }
 
-/// Encodes `inputs` by a [`ParallelEncoder`], and hands the packets to `sink` in order.
-///
-/// # Errors
-/// If a setting is outside its range, a frame does not fit, or `sink` says so; it is not called again then.
-///
-/// # Panics
-/// If a thread cannot be started.
-pub fn encode_parallel<E: From<ConfigError> + From<EncodeError>>(
-    config: &Config,
-    preset: Preset,
-    threads: usize,
-    inputs: impl IntoIterator<Item = Input>,
-    mut sink: impl FnMut(Packet) -> Result<(), E>,
-) -> Result<(), E> {
-    let threads = NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN);
-    let mut encoder = ParallelEncoder::new(config.clone(), preset, threads)?;
-    for input in inputs {
-        if let Some(output) = encoder.encode(input)? {
-            sink(output.packet)?;
-        }
-    }
-    while let Some(output) = encoder.finish() {
-        sink(output.packet)?;
-    }
-    Ok(())
-}
-
 /// A thread that encodes.
 #[derive(Debug)]
 struct Worker {

@@ -3,24 +3,8 @@
 mod common;
 
 use common::{Content, frame, psnr, samples, squared_errors};
-use oggflv_sorenson::{
-    Config, ConfigError, Decoder, EncodeError, Encoder, Input, Lookahead, Packet, Preset, encode_parallel,
-};
-
-#[derive(Debug)]
-struct Failure;
-
-impl From<ConfigError> for Failure {
-    fn from(_: ConfigError) -> Self {
-        Self
-    }
-}
-
-impl From<EncodeError> for Failure {
-    fn from(_: EncodeError) -> Self {
-        Self
-    }
-}
+use oggflv_sorenson::{Config, Decoder, Encoder, Input, Lookahead, Packet, ParallelEncoder, Preset};
+use std::num::NonZeroUsize;
 
 fn config(quantizer: u8) -> Config {
     Config { width: 104, height: 88, quantizer, keyint: 250 }
@@ -43,13 +27,14 @@ fn planned(config: &Config, content: Content, count: usize) -> Vec<Input> {
 }
 
 fn encode(config: &Config, preset: Preset, threads: usize, inputs: Vec<Input>) -> Vec<Packet> {
+    let threads = NonZeroUsize::new(threads).expect("there is a thread");
+    let mut encoder = ParallelEncoder::new(config.clone(), preset, threads).expect("the settings are legal");
     let mut packets = Vec::new();
-    let sink = |packet| {
-        packets.push(packet);
-        Ok::<_, Failure>(())
-    };
-    encode_parallel(config, preset, threads, inputs, sink).expect("the settings are legal");
-    packets
+    for input in inputs {
+        packets.extend(encoder.encode(input).expect("the frame fits"));
+    }
+    packets.extend(std::iter::from_fn(|| encoder.finish()));
+    packets.into_iter().map(|output| output.packet).collect()
 }
 
 #[test]
