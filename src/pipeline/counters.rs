@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::damage::Damage;
+
 /// A number that several threads add to.
 #[derive(Debug, Default)]
 pub(super) struct Counter(AtomicU64);
@@ -25,6 +27,8 @@ pub(super) struct Counters {
     pub(super) decoded: Counter,
     /// Those of them that could not be decoded.
     pub(super) damaged: Counter,
+    /// What was lost.
+    pub(super) damage: Damage,
     /// Pictures that were encoded.
     pub(super) coded: Counter,
     /// Pictures in which every macroblock is skipped.

@@ -16,6 +16,7 @@
 //! encode share it. What a stage gives depends on what it took and never on when.
 
 mod counters;
+mod damage;
 mod decode;
 mod encode;
 mod interleave;
@@ -34,6 +35,7 @@ use crate::error::{Error, InputError, OutputError};
 use crate::options::Options;
 use crate::time::Time;
 use counters::Counters;
+pub use damage::Loss;
 
 /// Packets that the demuxer may be ahead of a decoder.
 const PACKETS_AHEAD: usize = 64;
@@ -69,6 +71,8 @@ pub struct Report {
     pub pictures: Pictures,
     /// What the user should know though it did not stop the conversion, a sentence each.
     pub warnings: Vec<String>,
+    /// Where something of the input was lost, in order of time.
+    pub losses: Vec<Loss>,
 }
 
 /// Counts of pictures.
@@ -139,8 +143,8 @@ pub(crate) fn run<R: Read + Send + 'static, W: Write>(
     stages.push(spawn("encode", move || {
         encode::run(plans, &used_pictures, &video_tags, &encode_options, &encode_counters)
     })?);
-    let sound_options = options.clone();
-    stages.push(spawn("sound", move || sound::run(&sound_input, &tags, &sound_options))?);
+    let (sound_options, sound_counters) = (options.clone(), counters.clone());
+    stages.push(spawn("sound", move || sound::run(&sound_input, &tags, &sound_options, &sound_counters))?);
 
     let muxed = interleave::run(&interleaver_input, body, streaming, &counters, observe);
     let name = |stop| match stop {
@@ -156,23 +160,26 @@ pub(crate) fn run<R: Read + Send + 'static, W: Write>(
         Ok(muxed) => Some(muxed),
     };
     drop(interleaver_input);
-    let (mut failures, mut warnings) = (Vec::new(), Vec::new());
+    let (mut failures, mut notes) = (Vec::new(), Vec::new());
     for (stage, handle) in stages {
         match handle.join() {
-            Ok(Ok(more)) => warnings.extend(more),
+            Ok(Ok(more)) => notes.extend(more),
             Ok(Err(stop)) => failures.extend(name(stop)),
             Err(_) => failures.push(Error::Stage(stage)),
         }
     }
-    if counters.damaged.get() > 0 {
-        let damaged = counters.damaged.get();
-        warnings.push(format!("damaged pictures, replaced by the ones before them: {damaged}"));
+    let mut warnings = counters.damage.warnings();
+    if options.strict && !warnings.is_empty() {
+        let problem = InputError::Damaged { first: warnings.swap_remove(0) };
+        failures.push(Error::Input { name: names.input.to_owned(), problem });
     }
+    warnings.extend(notes);
     if let Some(first) = failures.into_iter().next() {
         return Err(first);
     }
     let (body, head, mut report) = muxed.ok_or(Error::Stage("interleave"))?;
     report.warnings = warnings;
+    report.losses = counters.damage.places();
     report.pictures = Pictures {
         decoded: counters.decoded.get(),
         damaged: counters.damaged.get(),

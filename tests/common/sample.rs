@@ -19,7 +19,12 @@ pub(crate) struct Stream {
 }
 
 pub(crate) fn stream(codec: Codec) -> Stream {
-    let mut demuxer = Demuxer::new(FLASH_CLICK);
+    stream_of(FLASH_CLICK, codec)
+}
+
+/// The packets of all streams of a codec in a file.
+pub(crate) fn stream_of(file: &[u8], codec: Codec) -> Stream {
+    let mut demuxer = Demuxer::new(file);
     let mut stream = Stream { packets: Vec::new(), granule_positions: Vec::new() };
     while let Some(packet) = demuxer.next_packet().unwrap() {
         if demuxer.streams()[packet.stream].codec == codec {
@@ -31,7 +36,46 @@ pub(crate) fn stream(codec: Codec) -> Stream {
     stream
 }
 
+/// A stream of a vector of the Theora crate, at the frame rate of its headers; a page for each packet.
+pub(crate) fn theora_vector(name: &str) -> Stream {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/codecs/theora/tests/vectors");
+    let file = std::fs::read(format!("{folder}/{name}.pkt")).unwrap();
+    let (mut rest, mut packets) = (&file[..], Vec::new());
+    while let Some((length, tail)) = rest.split_first_chunk() {
+        let (packet, tail) = tail.split_at(u32::from_le_bytes(*length) as usize);
+        packets.push(packet.to_vec());
+        rest = tail;
+    }
+    theora_stream(packets)
+}
+
+/// A Theora stream with a page for each packet.
+pub(crate) fn theora_stream(packets: Vec<Vec<u8>>) -> Stream {
+    let shift = theora::Identification::parse(&packets[0]).unwrap().keyframe_granule_shift;
+    let mut key = 0;
+    let granule_pos = |(index, packet): (usize, &Vec<u8>)| {
+        let number = index as i64 - 2;
+        if theora::is_keyframe(packet) {
+            key = number;
+        }
+        if number < 1 { 0 } else { key << shift | (number - key) }
+    };
+    let granule_positions = packets.iter().enumerate().map(granule_pos).collect();
+    Stream { packets, granule_positions }
+}
+
 impl Stream {
+    /// The headers and the first `count` data packets.
+    pub(crate) fn cut(mut self, count: usize) -> Self {
+        self.packets.truncate(3 + count);
+        self.granule_positions.truncate(3 + count);
+        // Only the last packet of a page has a granule position; the last page ends here.
+        let last = self.granule_positions.iter().rposition(|&granule_pos| granule_pos >= 0).unwrap();
+        self.packets.truncate(last + 1);
+        self.granule_positions.truncate(last + 1);
+        self
+    }
+
     /// The stream in pages that end where they ended in the sample, granule positions moved by `shift`.
     pub(crate) fn pages(&self, serial: u32, shift: i64) -> Vec<Vec<u8>> {
         self.pages_moved(serial, |granule_pos| granule_pos + shift)
@@ -59,17 +103,22 @@ impl Stream {
 
 /// Multiplexes streams: BOS pages first, then the others in turn.
 pub(crate) fn multiplex(streams: &[Vec<Vec<u8>>]) -> Vec<u8> {
-    let mut file = Vec::new();
+    multiplexed(streams).into_iter().flat_map(|(stream, page)| streams[stream][page].clone()).collect()
+}
+
+/// The order of the pages of multiplexed streams: which stream, and which of its pages.
+pub(crate) fn multiplexed(streams: &[Vec<Vec<u8>>]) -> Vec<(usize, usize)> {
+    let mut order = Vec::new();
     let longest = streams.iter().map(Vec::len).max().unwrap_or(0);
     for i in 0..longest {
-        for stream in streams {
+        for (number, stream) in streams.iter().enumerate() {
             // In proportion, so that the streams run side by side.
             let from = if i == 0 { 0 } else { 1 + (i - 1) * (stream.len() - 1) / (longest - 1) };
             let to = 1 + i * (stream.len() - 1) / (longest - 1);
-            file.extend(stream[from..to].concat());
+            order.extend((from..to).map(|page| (number, page)));
         }
     }
-    file
+    order
 }
 
 /// A video of the sample's first picture, followed by packets that repeat it; `changes` holds what comes at which
