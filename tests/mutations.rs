@@ -11,13 +11,15 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::ogg_pages::{Random, seal};
-use common::sample::{FLASH_CLICK, multiplex, stream, stream_of, theora_vector};
+use common::sample::{FLASH_CLICK, multiplex, pages_of, stream, stream_of, theora_vector};
 use oggflv::ogg::Codec;
 use oggflv::{Error, Options, convert_file};
 
 const MONO: &[u8] = include_bytes!("vectors/vorbis/mono8.ogg");
 const STEREO: &[u8] = include_bytes!("vectors/vorbis/stereo.ogg");
 const SIX: &[u8] = include_bytes!("vectors/vorbis/six.ogg");
+const OPUS: &[u8] = include_bytes!("vectors/sound/mono8.opus");
+const FLAC: &[u8] = include_bytes!("vectors/sound/stereo.oga");
 
 /// How many times longer than its seed a file may take.
 const SLOWEST: u32 = 10;
@@ -32,12 +34,12 @@ fn seeds() -> Vec<Vec<u8>> {
     let video = |name: &str, serial| theora_vector(name).pages(serial, 0);
     vec![
         multiplex(&[stream(Codec::Theora).cut(40).pages(1, 0), stream(Codec::Vorbis).cut(80).pages(2, 0)]),
-        multiplex(&[video("420-odd", 1)]),
+        multiplex(&[video("420-odd", 1), pages_of(OPUS)]),
         multiplex(&[video("422-odd", 1), sound(MONO, 2)]),
         multiplex(&[video("444-odd", 1), sound(STEREO, 2)]),
         multiplex(&[theora_vector("golden").pages(1, 900_000 << 6), sound(STEREO, 2)]),
         SIX.to_vec(),
-        MONO.to_vec(),
+        FLAC.to_vec(),
         multiplex(&[video("random-4", 1), video("still", 2), sound(MONO, 3), sound(STEREO, 4)]),
         // A chain whose links differ in size, rate and channels and have the same serial numbers.
         [multiplex(&[video("coarse", 1), sound(MONO, 2)]), multiplex(&[video("random-3", 1), sound(SIX, 2)])]
@@ -90,7 +92,7 @@ fn mutate(file: &mut Vec<u8>, random: &mut Random) {
                     _ => (start + 27, end),
                 };
                 for _ in 0..=random.below(4) {
-                    let at = (from + random.below((to - from).max(1))).min(file.len() - 1);
+                    let at = (from + random.below(to.saturating_sub(from).max(1))).min(file.len() - 1);
                     file[at] =
                         [0, 255, random.below(256) as u8, file[at] ^ (1 << random.below(8))][random.below(4)];
                 }

@@ -101,6 +101,19 @@ impl Stream {
     }
 }
 
+/// The pages of a file without damage.
+pub(crate) fn pages_of(file: &[u8]) -> Vec<Vec<u8>> {
+    let (mut pages, mut rest) = (Vec::new(), file);
+    while !rest.is_empty() {
+        let header = 27 + usize::from(rest[26]);
+        let len = header + rest[27..header].iter().map(|&lacing| usize::from(lacing)).sum::<usize>();
+        let (page, after) = rest.split_at(len);
+        pages.push(page.to_vec());
+        rest = after;
+    }
+    pages
+}
+
 /// Multiplexes streams: BOS pages first, then the others in turn.
 pub(crate) fn multiplex(streams: &[Vec<Vec<u8>>]) -> Vec<u8> {
     multiplexed(streams).into_iter().flat_map(|(stream, page)| streams[stream][page].clone()).collect()
