@@ -8,13 +8,13 @@ use std::sync::mpsc::SyncSender;
 
 use oggflv_theora as theora;
 
-use super::Stop;
 use super::counters::Counters;
 use super::decode::VideoInput;
 use super::queue::jitter;
 use super::sound::AudioInput;
+use super::{Input, Stop};
 use crate::error::InputError;
-use crate::ogg::{Codec, Demuxer, HeaderCollector, Headers, Packet};
+use crate::ogg::{Codec, Demuxer, HeaderCollector, Headers, Packet, Stream, StreamEnd};
 use crate::options::Options;
 use crate::time::Time;
 use crate::vorbis::{self, Timeline};
@@ -49,14 +49,16 @@ impl<R: Read> Read for Counted<R> {
 
 /// Reads all of `input` and sends packets to the decoders.
 pub(super) fn run<R: Read>(
-    input: R,
+    input: Input<R>,
     options: &Options,
     counters: Arc<Counters>,
     video: &SyncSender<VideoInput>,
     audio: &SyncSender<AudioInput>,
 ) -> Result<Vec<String>, Stop> {
-    let mut demuxer = Demuxer::new(Counted { inner: input, counters });
+    let mut demuxer = Demuxer::new(Counted { inner: input.reader, counters: counters.clone() });
     let mut source = Source {
+        ends: input.ends,
+        counters,
         video: Edge::new(video),
         audio: Edge::new(audio),
         link: Link::new(0),
@@ -67,14 +69,14 @@ pub(super) fn run<R: Read>(
     };
     while let Some(packet) = demuxer.next_packet().map_err(|error| Stop::Input(error.into()))? {
         let stream = packet.stream;
-        let (number, codec) = (demuxer.streams()[stream].link, demuxer.streams()[stream].codec);
+        let Stream { link: number, serial, codec } = demuxer.streams()[stream];
         if number != source.link.number {
             source.finish_link()?;
             source.link = Link::new(number);
         }
         let taken = match codec {
-            Codec::Theora if options.video => source.take_video(packet)?,
-            Codec::Vorbis if options.audio => source.take_audio(packet)?,
+            Codec::Theora if options.video => source.take_video(packet, serial)?,
+            Codec::Vorbis if options.audio => source.take_audio(packet, serial)?,
             _ => false,
         };
         if !taken {
@@ -179,6 +181,8 @@ impl<'a, T> Edge<'a, T> {
 
 /// The stage's state.
 struct Source<'a> {
+    ends: Vec<StreamEnd>,
+    counters: Arc<Counters>,
     video: Edge<'a, VideoInput>,
     audio: Edge<'a, AudioInput>,
     link: Link,
@@ -194,13 +198,13 @@ struct Source<'a> {
 
 impl Source<'_> {
     /// Takes a packet of a Theora stream; tells whether the stream is wanted.
-    fn take_video(&mut self, packet: Packet) -> Result<bool, Stop> {
+    fn take_video(&mut self, packet: Packet, serial: u32) -> Result<bool, Stop> {
         if self.video.sender.is_none() {
             return Ok(self.leave_out("pictures"));
         }
         let track = match &mut self.link.video {
             Some(track) => track,
-            none => none.insert(VideoTrack::new(packet.stream)?),
+            none => none.insert(VideoTrack::new(packet.stream, serial)?),
         };
         if track.stream != packet.stream {
             return Ok(false);
@@ -224,13 +228,13 @@ impl Source<'_> {
     }
 
     /// Takes a packet of a Vorbis stream; tells whether the stream is wanted.
-    fn take_audio(&mut self, packet: Packet) -> Result<bool, Stop> {
+    fn take_audio(&mut self, packet: Packet, serial: u32) -> Result<bool, Stop> {
         if self.audio.sender.is_none() {
             return Ok(self.leave_out("sound"));
         }
         let track = match &mut self.link.audio {
             Some(track) => track,
-            none => none.insert(AudioTrack::new(packet.stream)?),
+            none => none.insert(AudioTrack::new(packet.stream, serial)?),
         };
         if track.stream != packet.stream {
             return Ok(false);
@@ -295,6 +299,7 @@ impl Source<'_> {
         if let Some(track) = &mut self.link.audio {
             track.offset = self.base - audio;
         }
+        self.tell_duration();
         // What the first link does not have the output has not.
         if self.link.number == 0 {
             match (&self.link.video, &self.link.audio) {
@@ -312,6 +317,16 @@ impl Source<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Notes how long the output becomes if this is the last link.
+    fn tell_duration(&self) {
+        let granule_pos =
+            |serial| self.ends.iter().find(|end| end.serial == serial).map(|end| end.granule_pos);
+        let video = self.link.video.as_ref().and_then(|track| track.end_at(granule_pos(track.serial)?));
+        let audio = self.link.audio.as_ref().and_then(|track| track.end_at(granule_pos(track.serial)?));
+        let end = video.max(audio).map_or(0, |end| end.milliseconds().max(0) as u64);
+        self.counters.milliseconds.set(end);
     }
 
     /// Gives the stages their decoders, once the link has begun and the headers are there.
@@ -411,6 +426,7 @@ impl Link {
 /// The pictures of one link.
 struct VideoTrack {
     stream: usize,
+    serial: u32,
     /// Collects the headers until they are complete.
     headers: Option<HeaderCollector>,
     /// There from the last header until the decode stage gets it.
@@ -429,9 +445,10 @@ struct VideoTrack {
 }
 
 impl VideoTrack {
-    fn new(stream: usize) -> Result<Self, Stop> {
+    fn new(stream: usize, serial: u32) -> Result<Self, Stop> {
         Ok(Self {
             stream,
+            serial,
             headers: Some(
                 HeaderCollector::new(Codec::Theora)
                     .map_err(|problem| headers_error(Codec::Theora, problem))?,
@@ -511,6 +528,12 @@ impl VideoTrack {
         self.first.map(|index| self.time(index))
     }
 
+    /// Where the pictures end in the output if the last one has `granule_pos`.
+    fn end_at(&self, granule_pos: i64) -> Option<Time> {
+        let index = self.identification.as_ref()?.frame_index(granule_pos)? as i64;
+        Some(self.time(index.saturating_sub(self.surplus).saturating_add(1)) + self.offset)
+    }
+
     /// Where the last picture ends in the output.
     fn end(&self) -> Option<Time> {
         let last = self.time(self.next?.saturating_sub(1));
@@ -522,6 +545,7 @@ impl VideoTrack {
 /// The sound of one link.
 struct AudioTrack {
     stream: usize,
+    serial: u32,
     /// Collects the headers until they are complete.
     headers: Option<HeaderCollector>,
     /// There from the last header until the sound stage gets it.
@@ -542,9 +566,10 @@ struct AudioTrack {
 }
 
 impl AudioTrack {
-    fn new(stream: usize) -> Result<Self, Stop> {
+    fn new(stream: usize, serial: u32) -> Result<Self, Stop> {
         Ok(Self {
             stream,
+            serial,
             headers: Some(
                 HeaderCollector::new(Codec::Vorbis)
                     .map_err(|problem| headers_error(Codec::Vorbis, problem))?,
@@ -602,6 +627,12 @@ impl AudioTrack {
         }
         self.next = Some(next.max(index));
         step > LONGEST_PAGE
+    }
+
+    /// Where the sound ends in the output if its last page has `granule_pos`.
+    fn end_at(&self, granule_pos: i64) -> Option<Time> {
+        let sample = granule_pos.saturating_sub(self.surplus);
+        (self.sample_rate > 0).then(|| Time::from_units(sample, self.sample_rate, 1) + self.offset)
     }
 
     /// Where the sound ends in the output, so far.
