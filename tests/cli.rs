@@ -109,8 +109,7 @@ fn standard_output_begins_before_the_input_ends() {
 /// The last of the objects that `--json` prints.
 fn last_object(printed: &[u8]) -> serde_json::Value {
     let printed = String::from_utf8_lossy(printed);
-    let objects = printed.lines().map(|line| serde_json::from_str(line).unwrap());
-    objects.last().unwrap()
+    serde_json::from_str(printed.lines().last().unwrap()).unwrap()
 }
 
 #[test]
