@@ -1,7 +1,7 @@
 //! The command line: strings to options.
 
 use std::io::{self, IsTerminal};
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
@@ -40,6 +40,16 @@ pub(crate) struct Arguments {
     /// Bits per second of the pictures on average, such as 600k or 1.2M, instead of a constant quality
     #[arg(long, value_name = "RATE", value_parser = video_rate, conflicts_with = "quality", help_heading = "Picture")]
     video_bitrate: Option<NonZeroU32>,
+
+    /// Size of the whole file, such as 124MB, in two passes over the input, instead of a constant quality
+    #[arg(
+        long,
+        value_name = "BYTES",
+        value_parser = file_size,
+        conflicts_with_all = ["quality", "video_bitrate", "no_video"],
+        help_heading = "Picture"
+    )]
+    target_size: Option<NonZeroU64>,
 
     /// Bits per second that a line can carry of the pictures; a player with the buffer of --bufsize never waits
     #[arg(long, value_name = "RATE", value_parser = video_rate, help_heading = "Picture")]
@@ -103,8 +113,17 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 
+    /// Tell in the report how far the coded pictures are from those that were encoded
+    #[arg(long, help_heading = "Messages")]
+    psnr: bool,
+
+    /// Print progress once a second and a report at the end as JSON, an object a line, on standard output (on standard
+    /// error if the FLV goes there)
+    #[arg(long, conflicts_with = "quiet", help_heading = "Messages")]
+    json: bool,
+
     /// Print nothing but warnings and errors
-    #[arg(long)]
+    #[arg(long, help_heading = "Messages")]
     quiet: bool,
 }
 
@@ -113,8 +132,16 @@ pub(crate) struct Job {
     pub(crate) input: PathBuf,
     pub(crate) output: PathBuf,
     pub(crate) overwrite: bool,
-    pub(crate) quiet: bool,
+    pub(crate) talk: Talk,
     pub(crate) options: Options,
+}
+
+/// Who is told of progress and success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Talk {
+    Nobody,
+    People,
+    Programs,
 }
 
 /// Parses the command line; prints help and leaves the process if that is asked for, or if the usage is wrong.
@@ -137,7 +164,11 @@ pub(crate) fn parse() -> Job {
     let defaults = Options::default();
     let options = Options {
         size: arguments.size,
-        video_rate: arguments.video_bitrate.map_or(VideoRate::Quality(arguments.quality), VideoRate::Average),
+        video_rate: match (arguments.target_size, arguments.video_bitrate) {
+            (Some(bytes), _) => VideoRate::FileSize(bytes),
+            (None, Some(bits_per_second)) => VideoRate::Average(bits_per_second),
+            (None, None) => VideoRate::Quality(arguments.quality),
+        },
         line,
         preset: arguments.preset,
         keyframe_interval: arguments.keyint,
@@ -150,10 +181,16 @@ pub(crate) fn parse() -> Job {
         audio_stream: arguments.audio_stream,
         max_pixels: arguments.max_pixels,
         strict: arguments.strict,
+        psnr: arguments.psnr,
         threads: arguments.threads.unwrap_or(defaults.threads),
     };
-    let Arguments { input, overwrite, quiet, .. } = arguments;
-    Job { input, output, overwrite, quiet, options }
+    let talk = match (arguments.json, arguments.quiet) {
+        (true, _) => Talk::Programs,
+        (_, true) => Talk::Nobody,
+        _ => Talk::People,
+    };
+    let Arguments { input, overwrite, .. } = arguments;
+    Job { input, output, overwrite, talk, options }
 }
 
 fn usage_error(message: &str) -> ! {
@@ -170,6 +207,26 @@ fn bitrate(text: &str) -> Result<u32, String> {
 fn video_rate(text: &str) -> Result<NonZeroU32, String> {
     let rate = scaled(text).filter(|rate| (1_000.0..=1e9).contains(rate));
     rate.and_then(|rate| NonZeroU32::new(rate as u32)).ok_or_else(|| "a number from 1k to 1000M".to_owned())
+}
+
+/// Parses the size of a file: bytes, or with a unit of decimal or binary thousands.
+fn file_size(text: &str) -> Result<NonZeroU64, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" | "B" => Some(1.0),
+        "k" | "K" | "kB" | "KB" => Some(1e3),
+        "M" | "MB" => Some(1e6),
+        "G" | "GB" => Some(1e9),
+        "KiB" => Some(1024.0),
+        "MiB" => Some(1048576.0),
+        "GiB" => Some(1073741824.0),
+        _ => None,
+    };
+    let bytes = unit.zip(scaled(digits)).map(|(unit, number)| unit * number);
+    bytes
+        .filter(|bytes| (1.0..=1e12).contains(bytes))
+        .and_then(|bytes| NonZeroU64::new(bytes as u64))
+        .ok_or_else(|| "a number of bytes up to 1000 GB, such as 124MB or 118MiB".to_owned())
 }
 
 /// A number, in thousands with a k behind it, in millions with an M.
@@ -215,6 +272,18 @@ mod tests {
         );
         for wrong in ["0", "999", "1001M", "inf", "-600k"] {
             assert!(video_rate(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn file_sizes() {
+        let cases =
+            [("124MB", 124_000_000), ("1.5k", 1500), ("7", 7), ("2MiB", 2 << 20), ("1000GB", 10_u64.pow(12))];
+        for (text, bytes) in cases {
+            assert_eq!(file_size(text).map(u64::from), Ok(bytes), "{text}");
+        }
+        for wrong in ["", "MB", "0", "-1", "1001G", "12 MB", "12Mb", "1e3", "1kk", "inf"] {
+            assert!(file_size(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -5,10 +5,20 @@ use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use oggflv_sorenson::RateControl;
+
 use crate::error::{Error, InputError, OutputError};
-use crate::options::Options;
+use crate::ogg;
+use crate::options::{AudioRate, Options, Preset, Quality, VideoRate};
 use crate::output::Output;
-use crate::pipeline::{self, Names, Progress, Report};
+use crate::pipeline::{self, Input, Names, Outcome, Progress, Rate, Report, Target};
+use crate::time::Time;
+
+/// Is told how far a conversion has come, and tells whether to go on.
+type Observe<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
+
+/// Bits per second of sound if nothing else is known.
+const USUAL_SOUND: f64 = 128_000.0;
 
 /// The name that stands for standard input, or for standard output.
 pub const STANDARD_STREAM: &str = "-";
@@ -31,33 +41,159 @@ pub fn convert_file(
     options: &Options,
     observe: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Report, Error> {
-    let (input_name, output_name) = (input.display().to_string(), output.display().to_string());
-    let names = Names { input: &input_name, output: &output_name };
-    let input_error = |problem: io::Error| Error::Input { name: input_name.clone(), problem: problem.into() };
-    let output_error = |problem: OutputError| Error::Output { name: output_name.clone(), problem };
-
-    let source: Box<dyn Read + Send> = if input == Path::new(STANDARD_STREAM) {
-        Box::new(io::stdin())
-    } else {
-        if fs::metadata(input).map_err(input_error)?.is_dir() {
-            return Err(Error::Input { name: input_name, problem: InputError::Folder });
-        }
-        Box::new(File::open(input).map_err(input_error)?)
+    let conversion = Conversion {
+        input,
+        input_name: &input.display().to_string(),
+        output_name: &output.display().to_string(),
+        options,
     };
+    let output_error = |problem| conversion.output_error(problem);
+    let source = conversion.open()?;
     if output == Path::new(STANDARD_STREAM) {
-        let target = io::BufWriter::with_capacity(1 << 16, io::stdout());
-        let (mut target, _, report) = pipeline::run(source, target, true, options, &names, observe)?;
-        target.flush().map_err(|problem| output_error(problem.into()))?;
-        return Ok(report);
+        let rate = conversion.rate(observe)?;
+        let body = io::BufWriter::with_capacity(1 << 16, io::stdout());
+        let mut outcome = conversion.run(source, Target { body, streaming: true }, rate, observe)?;
+        outcome.body.flush().map_err(|problem| output_error(problem.into()))?;
+        return Ok(conversion.report(outcome.report));
     }
     let target = resolve_target(input, output, overwrite).map_err(output_error)?;
-    let target = Output::create(&target, overwrite).map_err(|problem| output_error(problem.into()))?;
-    let (target, head, report) = pipeline::run(source, target, false, options, &names, observe)?;
-    target.complete(&head).map_err(|problem| match problem.kind() {
+    let body = Output::create(&target, overwrite).map_err(|problem| output_error(problem.into()))?;
+    let rate = conversion.rate(observe)?;
+    let outcome = conversion.run(source, Target { body, streaming: false }, rate, observe)?;
+    outcome.body.complete(&outcome.head).map_err(|problem| match problem.kind() {
         io::ErrorKind::AlreadyExists => output_error(OutputError::Exists),
         _ => output_error(problem.into()),
     })?;
-    Ok(report)
+    Ok(conversion.report(outcome.report))
+}
+
+/// What is asked for.
+struct Conversion<'a> {
+    input: &'a Path,
+    input_name: &'a str,
+    output_name: &'a str,
+    options: &'a Options,
+}
+
+/// An input that is open.
+struct Source {
+    input: Input<Box<dyn Read + Send>>,
+    bytes: Option<u64>,
+}
+
+impl Conversion<'_> {
+    fn input_error(&self, problem: InputError) -> Error {
+        Error::Input { name: self.input_name.to_owned(), problem }
+    }
+
+    fn output_error(&self, problem: OutputError) -> Error {
+        Error::Output { name: self.output_name.to_owned(), problem }
+    }
+
+    fn open(&self) -> Result<Source, Error> {
+        if self.input == Path::new(STANDARD_STREAM) {
+            let input = Input { reader: Box::new(io::stdin()) as Box<dyn Read + Send>, ends: Vec::new() };
+            return Ok(Source { input, bytes: None });
+        }
+        let open = || {
+            let metadata = fs::metadata(self.input)?;
+            if metadata.is_dir() {
+                return Err(InputError::Folder);
+            }
+            let mut file = File::open(self.input)?;
+            let (mut ends, mut bytes) = (Vec::new(), None);
+            if metadata.is_file() {
+                ends = ogg::stream_ends(&mut file)?;
+                bytes = Some(metadata.len());
+            }
+            Ok(Source { input: Input { reader: Box::new(file), ends }, bytes })
+        };
+        open().map_err(|problem| self.input_error(problem))
+    }
+
+    fn run<W: Write>(
+        &self,
+        source: Source,
+        target: Target<W>,
+        rate: Rate,
+        observe: Observe<'_>,
+    ) -> Result<Outcome<W>, Error> {
+        let passes = self.passes();
+        let mut observe =
+            |progress| observe(Progress { pass: passes, passes, bytes_total: source.bytes, ..progress });
+        pipeline::run(source.input, target, self.options, rate, &self.names(), &mut observe)
+    }
+
+    fn passes(&self) -> u32 {
+        if matches!(self.options.video_rate, VideoRate::FileSize(_)) { 2 } else { 1 }
+    }
+
+    fn names(&self) -> Names<'_> {
+        Names { input: self.input_name, output: self.output_name }
+    }
+
+    /// The rate control that is wanted; for a file size it takes a pass to know.
+    fn rate(&self, observe: Observe<'_>) -> Result<Rate, Error> {
+        let rate = match self.options.video_rate {
+            VideoRate::Quality(quality) => quality.rate_control(),
+            VideoRate::Average(bits_per_second) => RateControl::average(bits_per_second.get()),
+            VideoRate::FileSize(size) => self.first_pass(size.get(), observe)?,
+        };
+        let rate = self.options.within_line(rate);
+        Ok(Box::new(|_| rate))
+    }
+
+    /// Warns if what was asked for could not be had.
+    fn report(&self, mut report: Report) -> Report {
+        if let VideoRate::FileSize(size) = self.options.video_rate {
+            let size = size.get();
+            if report.bytes > size + size / 100 {
+                report.warnings.push(format!(
+                    "the file has {} bytes, more than the {size} that were wanted: the pictures cannot be any coarser",
+                    report.bytes
+                ));
+            }
+        }
+        report
+    }
+
+    /// Finds out what the pictures take for a file of `size` bytes, and what else there is in it.
+    fn first_pass(&self, size: u64, observe: Observe<'_>) -> Result<RateControl, Error> {
+        let source = self.open()?;
+        if source.bytes.is_none() {
+            return Err(self.input_error(InputError::Once));
+        }
+        // The pictures' sizes tell most of what the second pass makes of them if the quantisers are near its own.
+        let sound = match self.options.audio_rate {
+            _ if !self.options.audio => 0.0,
+            AudioRate::Constant(bits_per_second) => f64::from(bits_per_second),
+            AudioRate::Quality(_) => USUAL_SOUND,
+        };
+        let rate: Rate = Box::new(move |duration: Option<Time>| {
+            let rate = match duration {
+                Some(duration) => {
+                    let rate = size as f64 * 8.0 / duration.seconds().max(1.0) - sound;
+                    RateControl::average(rate.clamp(1_000.0, 1e9) as u32)
+                }
+                None => Quality::default().rate_control(),
+            };
+            rate.recording()
+        });
+        let options = Options { preset: Preset::Fast, psnr: false, ..self.options.clone() };
+        let passes = self.passes();
+        let mut observe =
+            |progress| observe(Progress { pass: 1, passes, bytes_total: source.bytes, ..progress });
+        let target = Target { body: io::sink(), streaming: false };
+        let outcome = pipeline::run(source.input, target, &options, rate, &self.names(), &mut observe)?;
+        let Some(first_pass) = outcome.first_pass else {
+            return Ok(Quality::default().rate_control());
+        };
+        let rest = outcome.report.bytes - first_pass.bits() / 8;
+        match size.checked_sub(rest) {
+            Some(bytes) if bytes > 0 => Ok(RateControl::two_pass(&first_pass, bytes * 8)),
+            _ => Err(self.output_error(OutputError::SizeTooSmall { size, rest })),
+        }
+    }
 }
 
 /// Finds out where the output belongs, which for a symbolic link is where it leads, and refuses a target that must not

@@ -46,6 +46,9 @@ pub enum InputError {
     /// It is a folder.
     #[error("is a folder")]
     Folder,
+    /// It can be read only once, and two passes are wanted.
+    #[error("can be read only once, but --target-size reads it twice: copy it into a file first")]
+    Once,
     /// There is no Ogg page in it.
     #[error("not an Ogg file: there is no Ogg page in it")]
     NotOgg,
@@ -131,6 +134,14 @@ pub enum OutputError {
     /// It is a device, a pipe, or a symbolic link that leads nowhere.
     #[error("is not an ordinary file")]
     NotAFile,
+    /// The requested file size leaves nothing for the pictures.
+    #[error("{size} bytes are too few: {rest} are taken by sound and headers")]
+    SizeTooSmall {
+        /// Requested size in bytes.
+        size: u64,
+        /// Bytes that are not the pictures'.
+        rest: u64,
+    },
     /// It is the input.
     #[error("is the input itself")]
     IsInput,

@@ -1,7 +1,7 @@
 //! What a conversion can be told.
 
 use std::fmt;
-use std::num::{NonZeroU16, NonZeroU32, NonZeroUsize};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::str::FromStr;
 
 use oggflv_sorenson::{MAX_QUALITY, RateControl, quantizer_for_quality};
@@ -37,6 +37,8 @@ pub struct Options {
     pub max_pixels: u64,
     /// Whether damage of the input is an error.
     pub strict: bool,
+    /// Whether the report is to tell how far the coded pictures are from those that were encoded.
+    pub psnr: bool,
     /// Threads that encode pictures, a third as many decode them. With 1, one thread does both. The output does not
     /// depend on it.
     pub threads: NonZeroUsize,
@@ -57,6 +59,7 @@ impl Default for Options {
             audio_stream: None,
             max_pixels: MAX_PIXELS.into(),
             strict: false,
+            psnr: false,
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         }
     }
@@ -74,11 +77,8 @@ impl Options {
         if self.threads.get() == 1 { self.threads } else { self.threads.saturating_add(2) }
     }
 
-    pub(crate) fn rate_control(&self) -> RateControl {
-        let rate = match self.video_rate {
-            VideoRate::Quality(quality) => RateControl::constant(quantizer_for_quality(quality.0)),
-            VideoRate::Average(bits_per_second) => RateControl::average(bits_per_second.get()),
-        };
+    /// Keeps a rate within what the line can carry.
+    pub(crate) fn within_line(&self, rate: RateControl) -> RateControl {
         match self.line {
             Some(line) => rate.bounded(line.bits_per_second.get(), line.buffer_bits.get()),
             None => rate,
@@ -93,6 +93,8 @@ pub enum VideoRate {
     Quality(Quality),
     /// So many a second on average.
     Average(NonZeroU32),
+    /// As many as make the whole file so many bytes large, in two passes over the input.
+    FileSize(NonZeroU64),
 }
 
 impl Default for VideoRate {
@@ -164,6 +166,13 @@ impl fmt::Display for Size {
 /// The quality of the pictures, from 0 (smallest) to 100 (best). Twenty more take about twice the bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quality(u8);
+
+impl Quality {
+    /// The rate control that keeps it.
+    pub(crate) fn rate_control(self) -> RateControl {
+        RateControl::constant(quantizer_for_quality(self.0))
+    }
+}
 
 impl Default for Quality {
     fn default() -> Self {

@@ -106,6 +106,59 @@ fn standard_output_begins_before_the_input_ends() {
     assert!(child.wait().unwrap().success());
 }
 
+/// The last of the objects that `--json` prints.
+fn last_object(printed: &[u8]) -> serde_json::Value {
+    let printed = String::from_utf8_lossy(printed);
+    serde_json::from_str(printed.lines().last().unwrap()).unwrap()
+}
+
+#[test]
+fn programs_are_told_what_became_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = oggflv(folder.path(), &[SAMPLE, "out.flv", "--json", "--psnr", "--size", "160x120"]);
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let report = last_object(&output.stdout);
+    assert_eq!((&report["type"], &report["output"]), (&"report".into(), &"out.flv".into()));
+    assert_eq!(report["bytes"], fs::metadata(folder.path().join("out.flv")).unwrap().len());
+    assert_eq!(report["warnings"], serde_json::json!([]));
+    let video = &report["video"];
+    assert_eq!((&video["width"], &video["height"]), (&160.into(), &120.into()));
+    assert_eq!(
+        (&video["decoded"], &video["coded"], &video["damaged"]),
+        (&120.into(), &120.into(), &0.into())
+    );
+    for psnr in video["psnr"].as_array().unwrap() {
+        assert!((30.0..55.0).contains(&psnr.as_f64().unwrap()), "{video}");
+    }
+    assert!(report["cpu"]["encode"].as_f64().unwrap() > 0.0 || cfg!(not(unix)), "{report}");
+
+    let output = oggflv(folder.path(), &["missing.ogv", "x.flv", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(last_object(&output.stdout)["type"], "error");
+    // Where the FLV has standard output, objects go to the other one.
+    let output = oggflv(folder.path(), &[SAMPLE, "-", "--json"]);
+    assert_eq!(&output.stdout[..3], b"FLV");
+    assert_eq!(last_object(&output.stderr)["bytes"], output.stdout.len());
+}
+
+#[test]
+fn the_file_gets_the_size_that_is_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    for (size, bytes) in [("100kB", 100_000), ("160kB", 160_000), ("300kB", 300_000)] {
+        let output = oggflv(folder.path(), &[SAMPLE, "out.flv", "-y", "--target-size", size]);
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        let length = fs::metadata(folder.path().join("out.flv")).unwrap().len();
+        assert!((bytes * 99 / 100..=bytes * 101 / 100).contains(&length), "{length} bytes for {size}");
+    }
+    fs::remove_file(folder.path().join("out.flv")).unwrap();
+    let output = oggflv(folder.path(), &[SAMPLE, "out.flv", "--target-size", "50k"]);
+    assert_fails(&output, 1, "50000 bytes are too few");
+    let mut piped = command(folder.path(), &["-", "out.flv", "--target-size", "100k"]);
+    let output = piped.stdin(fs::File::open(SAMPLE).unwrap()).output().unwrap();
+    assert_fails(&output, 1, "read only once");
+    assert!(names(folder.path()).is_empty());
+}
+
 #[test]
 fn wrong_usage() {
     let folder = tempfile::tempdir().unwrap();
@@ -113,6 +166,9 @@ fn wrong_usage() {
         (&[][..], "<INPUT>"),
         (&["-"], "name the output"),
         (&["in.ogv", "--quality", "50", "--video-bitrate", "600k"], "cannot be used with"),
+        (&["in.ogv", "--target-size", "1MB", "--video-bitrate", "600k"], "cannot be used with"),
+        (&["in.ogv", "--target-size", "1XB"], "such as 124MB"),
+        (&["in.ogv", "--json", "--quiet"], "cannot be used with"),
         (&["in.ogv", "--bufsize", "600k"], "--maxrate"),
         (&["in.ogv", "--preset", "slow"], "slow"),
         (&["in.ogv", "--threads", "0"], "--threads"),

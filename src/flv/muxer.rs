@@ -177,6 +177,18 @@ impl<W: Write> Muxer<W> {
         self.body_bytes
     }
 
+    /// Bytes of the pictures written so far.
+    #[must_use]
+    pub fn video_bytes(&self) -> u64 {
+        self.video.payload_bytes
+    }
+
+    /// Bytes of the MP3 frames written so far.
+    #[must_use]
+    pub fn audio_bytes(&self) -> u64 {
+        self.audio.payload_bytes
+    }
+
     /// Ends the file: hands back the body and the head (FLV header and `onMetaData`) that goes in front of it.
     ///
     /// `duration` is that of the content in milliseconds.
@@ -191,13 +203,14 @@ impl<W: Write> Muxer<W> {
     }
 
     /// Writes a head in front of the first tag, for an output that cannot be gone back in: with what is known before the
-    /// end, so without duration, sizes, rates, and index. Offsets count from the end of this head.
+    /// end, so without duration, sizes, rates, and index. Offsets count from the end of this head. Returns its size in bytes.
     ///
     /// # Errors
     /// Those of the body.
-    pub fn write_head(&mut self) -> io::Result<()> {
+    pub fn write_head(&mut self) -> io::Result<u64> {
         let head = self.head_with(self.known_metadata())?;
-        self.body.write_all(&head)
+        self.body.write_all(&head)?;
+        Ok(head.len() as u64)
     }
 
     /// Hands on what the body has buffered.

@@ -11,10 +11,12 @@
 
 mod crc;
 mod demuxer;
+mod ends;
 mod mapping;
 mod page;
 mod scanner;
 mod stream;
 
 pub use demuxer::{Damage, Demuxer, Limits, Packet, Stream};
+pub use ends::{StreamEnd, stream_ends};
 pub use mapping::{Codec, HeaderCollector, HeaderError, HeaderKind, Headers};

@@ -2,7 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::Pictures;
+use super::clocks::Clocks;
 use super::damage::Damage;
+use crate::time::Time;
 
 /// A number that several threads add to.
 #[derive(Debug, Default)]
@@ -11,6 +14,10 @@ pub(super) struct Counter(AtomicU64);
 impl Counter {
     pub(super) fn add(&self, count: u64) {
         self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
     }
 
     pub(super) fn get(&self) -> u64 {
@@ -23,6 +30,8 @@ impl Counter {
 pub(super) struct Counters {
     /// Bytes of the input that were read.
     pub(super) bytes_read: Counter,
+    /// Milliseconds that the content takes, by the last pages of the input; 0 where it is not known.
+    pub(super) milliseconds: Counter,
     /// Theora packets that a picture, new or repeated, came of.
     pub(super) decoded: Counter,
     /// Those of them that could not be decoded.
@@ -33,4 +42,37 @@ pub(super) struct Counters {
     pub(super) coded: Counter,
     /// Pictures in which every macroblock is skipped.
     pub(super) repeated: Counter,
+    /// Pictures whose errors were measured.
+    pub(super) measured: Counter,
+    /// Sums of squared differences of their samples, of Y, U and V.
+    pub(super) squared_errors: [Counter; 3],
+    /// CPU time by stage.
+    pub(super) clocks: Clocks,
+}
+
+impl Counters {
+    /// Duration of the content, where it is known.
+    pub(super) fn duration(&self) -> Option<Time> {
+        let milliseconds = self.milliseconds.get() as i64;
+        (milliseconds > 0).then(|| Time::from_units(milliseconds, 1000, 1))
+    }
+
+    pub(super) fn pictures(&self) -> Pictures {
+        Pictures {
+            decoded: self.decoded.get(),
+            damaged: self.damaged.get(),
+            coded: self.coded.get(),
+            repeated: self.repeated.get(),
+        }
+    }
+
+    /// Peak signal-to-noise ratios of the measured pictures of a size, in decibels.
+    pub(super) fn psnr(&self, (width, height): (usize, usize)) -> [f64; 3] {
+        let chroma = width.div_ceil(2) * height.div_ceil(2);
+        let samples = [width * height, chroma, chroma];
+        std::array::from_fn(|pli| {
+            let count = self.measured.get() as f64 * samples[pli] as f64;
+            10.0 * (255.0_f64.powi(2) * count / self.squared_errors[pli].get() as f64).log10()
+        })
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::mpsc::Receiver;
 use oggflv_common::{Frame, PixelFormat};
 use oggflv_theora as theora;
 
+use super::clocks::Stage;
 use super::counters::Counters;
 use super::damage::Loss;
 use crate::options::Options;
@@ -109,6 +110,7 @@ impl Pictures {
         self.counters.decoded.add(1);
         let picture = match decoded.kind() {
             Ok(theora::FrameKind::Key | theora::FrameKind::Inter) => {
+                let _running = self.counters.clocks.enter(Stage::Scale);
                 Picture::New { frame: link.scale(decoded, self.used.try_recv().ok()), time }
             }
             Ok(theora::FrameKind::Repeat) => Picture::Repeat { time },
@@ -227,4 +229,73 @@ fn runs(marked: &[bool]) -> Vec<Range<usize>> {
         }
     }
     runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ogg::{Codec, Demuxer, HeaderCollector};
+    use std::num::NonZeroUsize;
+    use std::sync::mpsc::channel;
+
+    /// Scaling what has changed gives the pictures that scaling everything gives.
+    #[test]
+    fn rows_that_stand_are_those_of_before() {
+        let mut demuxer = Demuxer::new(&include_bytes!("../../tests/media/flash-click.ogv")[..]);
+        let mut collector = HeaderCollector::new(Codec::Theora).unwrap();
+        let (mut headers, mut packets) = (None, Vec::new());
+        while let Some(packet) = demuxer.next_packet().unwrap() {
+            if demuxer.streams()[packet.stream].codec != Codec::Theora {
+                demuxer.ignore(packet.stream);
+            } else if headers.is_none() {
+                headers = collector.push(packet).unwrap();
+            } else {
+                packets.push(packet.data);
+            }
+        }
+        let headers = headers.unwrap();
+        let decoder = || {
+            let identification = theora::Identification::parse(&headers.identification).unwrap();
+            let setup = theora::Setup::parse(&headers.setup).unwrap();
+            let limits = theora::Limits::default();
+            theora::ParallelDecoder::new(identification, setup, &limits, NonZeroUsize::MIN).unwrap()
+        };
+        for size in ["160x120", "320x240", "200x333"] {
+            let (sender, receiver) = channel();
+            let (_used, free) = channel();
+            let size = size.parse::<crate::options::Size>().unwrap();
+            let options = Options { size: Some(size), ..Options::default() };
+            let (feed, packets_in) = std::sync::mpsc::sync_channel(packets.len() + 2);
+            feed.send(VideoInput::Link(Box::new(decoder()))).unwrap();
+            for data in &packets {
+                feed.send(VideoInput::Packet { data: data.clone(), time: Time::ZERO }).unwrap();
+            }
+            feed.send(VideoInput::End { time: Time::ZERO }).unwrap();
+            drop(feed);
+            for picture in Pictures::new(packets_in, free, &options, Arc::default()) {
+                sender.send(picture).unwrap();
+            }
+            drop(sender);
+
+            let mut decoder = decoder();
+            let (width, height) = (usize::from(size.width.get()), usize::from(size.height.get()));
+            let region = region(decoder.identification());
+            let scaler = Scaler::new(&region, width, height);
+            let mut standing = 0;
+            for data in &packets {
+                let decoded = decoder.decode(data.clone()).or_else(|| decoder.finish()).unwrap();
+                match receiver.recv().unwrap() {
+                    Picture::New { frame, .. } => {
+                        let mut expected = Frame::new(PixelFormat::Yuv420, width, height);
+                        scaler.scale(&decoded.picture(), &mut expected);
+                        assert!(frame == expected, "{size}");
+                        let changed = changed_rows(&decoded, region.height);
+                        standing += changed.iter().filter(|changed| !**changed).count();
+                    }
+                    _ => assert!(matches!(decoded.kind(), Ok(theora::FrameKind::Repeat))),
+                }
+            }
+            assert!(standing > region.height, "the file has rows that stand: {standing}");
+        }
+    }
 }

@@ -1,15 +1,17 @@
 //! The stage that encodes pictures.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use oggflv_common::Frame;
 use oggflv_sorenson as sorenson;
 
-use super::Stop;
+use super::clocks;
 use super::counters::Counters;
 use super::interleave::Tag;
 use super::plan::Planned;
+use super::{Rate, Stop};
 use crate::error::OutputError;
 use crate::flv::VideoFormat;
 use crate::options::Options;
@@ -18,23 +20,37 @@ use crate::time::Time;
 /// Time between video tags at most: players' clocks run by them.
 const CLOCK_INTERVAL: Time = Time::SECOND;
 
+/// Where things go from here.
+#[derive(Clone, Copy)]
+pub(super) struct WaysOut<'a> {
+    /// Frames that were encoded, for further use.
+    pub(super) used: &'a Sender<Frame>,
+    pub(super) tags: &'a Sender<Tag>,
+    /// What a recording rate control remembers of all pictures.
+    pub(super) first_pass: &'a Sender<sorenson::FirstPass>,
+}
+
 /// Encodes pictures. A repetition costs nothing until a second has passed without a tag.
 pub(super) fn run(
     pictures: impl Iterator<Item = Planned>,
-    used: &Sender<Frame>,
-    tags: &Sender<Tag>,
+    ways_out: WaysOut<'_>,
+    rate: Rate,
     options: &Options,
-    counters: &Counters,
+    counters: &Arc<Counters>,
 ) -> Result<Vec<String>, Stop> {
+    let tags = ways_out.tags;
+    let mut rate = Some(rate);
     let mut stage: Option<Stage<'_>> = None;
     for picture in pictures {
         match picture {
             Planned::New { frame, plan, time } => {
-                let stage = match &mut stage {
-                    Some(stage) => stage,
-                    None => stage.insert(Stage::new(&frame, time, used, tags, options, counters)?),
-                };
-                stage.picture(frame, plan, time)?;
+                if let Some(rate) = rate.take() {
+                    let rate = rate(counters.duration());
+                    stage = Some(Stage::new(&frame, time, rate, ways_out, options, counters)?);
+                }
+                if let Some(stage) = &mut stage {
+                    stage.picture(frame, plan, time)?;
+                }
             }
             Planned::Repeat { time } => {
                 if let Some(stage) = &mut stage {
@@ -57,6 +73,14 @@ pub(super) fn run(
     Err(Stop::Closed)
 }
 
+/// What runs the stage's clock on the encoder's threads.
+fn clocked(counters: Arc<Counters>) -> sorenson::Around {
+    Arc::new(move |work| {
+        let _running = counters.clocks.enter(clocks::Stage::Encode);
+        work();
+    })
+}
+
 /// The encoder's settings. Key frames and quantisers come with the plans.
 pub(super) fn encoder_config(width: usize, height: usize) -> sorenson::Config {
     sorenson::Config { width, height, quantizer: 1, keyint: u32::MAX }
@@ -66,8 +90,7 @@ struct Stage<'a> {
     encoder: sorenson::ParallelEncoder,
     /// When the pictures appear that the encoder has in work.
     times: VecDeque<Time>,
-    used: &'a Sender<Frame>,
-    tags: &'a Sender<Tag>,
+    ways_out: WaysOut<'a>,
     counters: &'a Counters,
     last_tag: Time,
     /// Whether anything but key frames was sent.
@@ -80,19 +103,21 @@ impl<'a> Stage<'a> {
     fn new(
         frame: &Frame,
         time: Time,
-        used: &'a Sender<Frame>,
-        tags: &'a Sender<Tag>,
+        rate: sorenson::RateControl,
+        ways_out: WaysOut<'a>,
         options: &Options,
-        counters: &'a Counters,
+        counters: &'a Arc<Counters>,
     ) -> Result<Self, Stop> {
         let (width, height) = (frame.width(), frame.height());
         let config = encoder_config(width, height);
         let encoder = sorenson::ParallelEncoder::new(config, options.preset, options.pictures_in_work())
             .map_err(|problem| Stop::Output(OutputError::Picture { width, height, problem: problem.into() }))?
-            .with_rate(options.rate_control());
-        tags.send(Tag::VideoStart(VideoFormat { width, height }))?;
+            .with_rate(rate)
+            .within(clocked(Arc::clone(counters)));
+        let encoder = if options.psnr { encoder.measuring() } else { encoder };
+        ways_out.tags.send(Tag::VideoStart(VideoFormat { width, height }))?;
         let times = VecDeque::new();
-        Ok(Self { encoder, times, used, tags, counters, last_tag: time, inter_sent: false, repeated: None })
+        Ok(Self { encoder, times, ways_out, counters, last_tag: time, inter_sent: false, repeated: None })
     }
 
     fn picture(&mut self, frame: Frame, plan: sorenson::Plan, time: Time) -> Result<(), Stop> {
@@ -166,10 +191,14 @@ impl<'a> Stage<'a> {
     fn send(&mut self, output: sorenson::Output) -> Result<(), Stop> {
         if let Some(frame) = output.frame {
             // The decode stage may have ended; then nobody needs the frame any more.
-            let _ = self.used.send(frame);
+            let _ = self.ways_out.used.send(frame);
+        }
+        if let Some(errors) = output.squared_errors {
+            self.counters.measured.add(1);
+            self.counters.squared_errors.iter().zip(errors).for_each(|(sum, error)| sum.add(error));
         }
         let Some(time) = self.times.pop_front() else { return Ok(()) };
-        self.tags.send(Tag::Video { time, picture: output.packet })?;
+        self.ways_out.tags.send(Tag::Video { time, picture: output.packet })?;
         Ok(())
     }
 
@@ -186,6 +215,10 @@ impl<'a> Stage<'a> {
         self.drain()?;
         let standing = self.encoder.encode(sorenson::Input::Repeat).expect("a repetition has no size");
         let standing = standing.or_else(|| self.encoder.finish());
+        if let Some(first_pass) = self.encoder.into_rate().and_then(sorenson::RateControl::into_first_pass) {
+            // Nobody may have asked for it.
+            let _ = self.ways_out.first_pass.send(first_pass);
+        }
         Ok(standing.map(|output| output.packet.data).unwrap_or_default())
     }
 }
@@ -208,9 +241,18 @@ mod tests {
             let mut pictures = vec![Planned::New { frame, plan, time: at(0) }];
             pictures.extend(repeated.map(|time| Planned::Repeat { time: at(time) }));
             pictures.extend([Planned::Idle { time: at(500) }, Planned::End { time: at(740) }]);
-            let ((used, _used), (tags, sent)) = (channel(), channel());
-            let counters = Counters::default();
-            run(pictures.into_iter(), &used, &tags, &Options::default(), &counters).ok().unwrap();
+            let ((used, _used), (tags, sent), (first_pass, _first_pass)) = (channel(), channel(), channel());
+            let ways_out = WaysOut { used: &used, tags: &tags, first_pass: &first_pass };
+            let options = Options::default();
+            run(
+                pictures.into_iter(),
+                ways_out,
+                Box::new(|_| sorenson::RateControl::constant(80)),
+                &options,
+                &Arc::default(),
+            )
+            .ok()
+            .unwrap();
             drop(tags);
             let (mut promised, mut shown) = (Time::ZERO, Vec::new());
             for tag in sent {

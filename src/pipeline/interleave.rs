@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use oggflv_sorenson::Packet;
 
 use super::counters::Counters;
-use super::{Progress, Report, Stop};
+use super::{Progress, Report, Stop, Target};
 use crate::error::InputError;
 use crate::flv::{AudioFormat, Muxer, VideoFormat};
 use crate::time::Time;
@@ -72,16 +72,15 @@ impl<T> Queue<T> {
     }
 }
 
-/// Collects tags from both encoders, writes them to `body` in order and returns it with the file's head. When
-/// `streaming`, a head goes to the body first, and everything as soon as its turn has come.
+/// Collects tags from both encoders, writes them to the target in order and returns its body with the file's head. When
+/// it is streaming, a head goes to the body first, and everything as soon as its turn has come.
 pub(super) fn run<W: Write>(
     tags: &Receiver<Tag>,
-    body: W,
-    streaming: bool,
+    target: Target<W>,
     counters: &Counters,
     observe: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<(W, Vec<u8>, Report), Stop> {
-    let mut interleaver = Interleaver::new(body, streaming);
+    let mut interleaver = Interleaver::new(target.body, target.streaming);
     let mut observed = Instant::now();
     while !interleaver.is_complete() {
         let tag = tags.try_recv().map_or_else(
@@ -99,8 +98,13 @@ pub(super) fn run<W: Write>(
         if observed.elapsed() >= OBSERVE_INTERVAL {
             observed = Instant::now();
             let bytes_written = interleaver.muxer.as_ref().map_or(0, Muxer::body_bytes);
-            let progress =
-                Progress { bytes_read: counters.bytes_read.get(), bytes_written, time: interleaver.time };
+            let progress = Progress {
+                bytes_read: counters.bytes_read.get(),
+                bytes_written,
+                time: interleaver.time,
+                duration: counters.duration().filter(|&duration| interleaver.time <= duration),
+                ..Progress::default()
+            };
             if observe(progress).is_break() {
                 return Err(Stop::Interrupted);
             }
@@ -114,6 +118,8 @@ struct Interleaver<W: Write> {
     body: Option<W>,
     streaming: bool,
     muxer: Option<Muxer<W>>,
+    /// Size of the head that was written in front.
+    head_bytes: Option<u64>,
     video: Queue<Packet>,
     audio: Queue<Vec<u8>>,
     video_format: Option<VideoFormat>,
@@ -135,6 +141,7 @@ impl<W: Write> Interleaver<W> {
             body: Some(body),
             streaming,
             muxer: None,
+            head_bytes: None,
             video: Queue::default(),
             audio: Queue::default(),
             video_format: None,
@@ -248,7 +255,7 @@ impl<W: Write> Interleaver<W> {
         if let Some(body) = self.body.take() {
             let muxer = self.muxer.insert(Muxer::new(body, self.video_format, self.audio_format));
             if self.streaming {
-                muxer.write_head()?;
+                self.head_bytes = Some(muxer.write_head()?);
             }
         }
         Ok(self.muxer.as_mut().expect("the muxer is made when the body is taken"))
@@ -265,10 +272,13 @@ impl<W: Write> Interleaver<W> {
     fn finish(self) -> Result<(W, Vec<u8>, Report), Stop> {
         let Some(muxer) = self.muxer else { return Err(Stop::Input(InputError::Empty)) };
         let tags_bytes = muxer.body_bytes();
+        let (video_bytes, audio_bytes) = (muxer.video_bytes(), muxer.audio_bytes());
         let (body, head) = muxer.finish(self.end.milliseconds().max(0) as u64)?;
         let report = Report {
             duration: self.end,
-            bytes: head.len() as u64 + tags_bytes,
+            bytes: self.head_bytes.unwrap_or(head.len() as u64) + tags_bytes,
+            video_bytes,
+            audio_bytes,
             size: self.video_format.map(|format| (format.width, format.height)),
             ..Report::default()
         };

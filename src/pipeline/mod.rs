@@ -15,6 +15,7 @@
 //! Each stage has a thread, and decoder and encoder have more of them. With one thread for pictures, decode, plan and
 //! encode share it. What a stage gives depends on what it took and never on when.
 
+mod clocks;
 mod counters;
 mod damage;
 mod decode;
@@ -30,10 +31,15 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::{channel, sync_channel};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use oggflv_sorenson::{FirstPass, RateControl};
 
 use crate::error::{Error, InputError, OutputError};
+use crate::ogg::StreamEnd;
 use crate::options::Options;
 use crate::time::Time;
+use clocks::Stage;
 use counters::Counters;
 pub use damage::Loss;
 
@@ -49,12 +55,37 @@ const PLANS_AHEAD: usize = 20;
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Progress {
+    /// Which pass over the input this is, from 1 on.
+    pub pass: u32,
+    /// How many passes there are.
+    pub passes: u32,
     /// Bytes of the input read so far.
     pub bytes_read: u64,
+    /// Size of the input in bytes; `None` for a pipe.
+    pub bytes_total: Option<u64>,
     /// Bytes of the output written so far.
     pub bytes_written: u64,
     /// How much of the content is done.
     pub time: Time,
+    /// Duration of the content by the last pages of the input; `None` where they do not tell: for a pipe, and for all but
+    /// the last link of a chain.
+    pub duration: Option<Time>,
+}
+
+impl Progress {
+    /// The share of the work that is done, from 0 to 1, by time, else by bytes; `None` for a pipe.
+    #[must_use]
+    pub fn fraction(&self) -> Option<f64> {
+        let of_pass = match (self.duration, self.bytes_total) {
+            (Some(duration), _) => self.time.seconds() / duration.seconds(),
+            (None, Some(bytes)) => self.bytes_read as f64 / bytes.max(1) as f64,
+            (None, None) => return None,
+        };
+        Some(
+            (f64::from(self.pass.saturating_sub(1)) + of_pass.clamp(0.0, 1.0))
+                / f64::from(self.passes.max(1)),
+        )
+    }
 }
 
 /// What a finished conversion did.
@@ -65,10 +96,19 @@ pub struct Report {
     pub duration: Time,
     /// Size of the output in bytes.
     pub bytes: u64,
+    /// Bytes of its video tags without their headers.
+    pub video_bytes: u64,
+    /// Bytes of its audio tags without their headers.
+    pub audio_bytes: u64,
     /// Size of the output's pictures, if there are any.
     pub size: Option<(usize, usize)>,
     /// What became of the pictures.
     pub pictures: Pictures,
+    /// Peak signal-to-noise ratio of the coded pictures against those that were encoded, in decibels, of Y, U and V, if
+    /// it was [wanted](crate::Options::psnr). Infinite if there is no difference.
+    pub psnr: Option<[f64; 3]>,
+    /// CPU time by stage, where the system tells it.
+    pub cpu: Vec<(&'static str, Duration)>,
     /// What the user should know though it did not stop the conversion, a sentence each.
     pub warnings: Vec<String>,
     /// Where something of the input was lost, in order of time.
@@ -110,43 +150,75 @@ pub(crate) struct Names<'a> {
     pub output: &'a str,
 }
 
-/// Runs a conversion: reads `input` to its end, writes the tags to `body` and returns it with the head that belongs
-/// in front of it. When `streaming`, the body gets a head, too, with what is known at the start, and the other one is of
-/// no use.
+/// What is converted.
+pub(crate) struct Input<R> {
+    pub reader: R,
+    /// Where its streams end, if it could be looked at before.
+    pub ends: Vec<StreamEnd>,
+}
+
+/// Where the result goes.
+pub(crate) struct Target<W> {
+    /// Takes the tags.
+    pub body: W,
+    /// Whether the body gets a head, too, with what is known at the start.
+    pub streaming: bool,
+}
+
+/// Chooses the rate control, when it is known how long the content is, or that this cannot be known.
+pub(crate) type Rate = Box<dyn FnOnce(Option<Time>) -> RateControl + Send>;
+
+/// What a run gives.
+pub(crate) struct Outcome<W> {
+    pub body: W,
+    /// What belongs in front of the body, unless it was streaming.
+    pub head: Vec<u8>,
+    pub report: Report,
+    /// What the pictures took, if the rate control was recording it.
+    pub first_pass: Option<FirstPass>,
+}
+
+/// Runs a conversion: reads the input to its end and writes the tags to the target.
 ///
 /// `observe` is called a few times a second; if it breaks, the conversion ends with [`Error::Interrupted`], without
 /// waiting for an input that blocks.
 pub(crate) fn run<R: Read + Send + 'static, W: Write>(
-    input: R,
-    body: W,
-    streaming: bool,
+    input: Input<R>,
+    target: Target<W>,
     options: &Options,
+    rate: Rate,
     names: &Names<'_>,
     observe: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<(W, Vec<u8>, Report), Error> {
+) -> Result<Outcome<W>, Error> {
     let (video_packets, decoder_input) = sync_channel(PACKETS_AHEAD);
     let (audio_packets, sound_input) = sync_channel(PACKETS_AHEAD);
     let (used_pictures, free_pictures) = channel();
+    let (recorded, first_pass) = channel();
     let (tags, interleaver_input) = channel();
     let counters = Arc::new(Counters::default());
     let mut stages = Vec::new();
 
     let (source_options, source_counters) = (options.clone(), counters.clone());
-    stages.push(spawn("demux", move || {
+    stages.push(spawn(Stage::Demux, &counters, move || {
         source::run(input, &source_options, source_counters, &video_packets, &audio_packets)
     })?);
     let pictures = decode::Pictures::new(decoder_input, free_pictures, options, counters.clone());
-    let pictures = ahead("decode", PICTURES_AHEAD, pictures, options, &mut stages)?;
+    let pictures = ahead(Stage::Decode, PICTURES_AHEAD, pictures, options, &counters, &mut stages)?;
     let plans = plan::Plans::new(pictures, options.keyframe_interval);
-    let plans = ahead("plan", PLANS_AHEAD, plans, options, &mut stages)?;
+    let plans = ahead(Stage::Plan, PLANS_AHEAD, plans, options, &counters, &mut stages)?;
     let (encode_options, encode_counters, video_tags) = (options.clone(), counters.clone(), tags.clone());
-    stages.push(spawn("encode", move || {
-        encode::run(plans, &used_pictures, &video_tags, &encode_options, &encode_counters)
+    stages.push(spawn(Stage::Encode, &counters, move || {
+        let ways_out = encode::WaysOut { used: &used_pictures, tags: &video_tags, first_pass: &recorded };
+        encode::run(plans, ways_out, rate, &encode_options, &encode_counters)
     })?);
     let (sound_options, sound_counters) = (options.clone(), counters.clone());
-    stages.push(spawn("sound", move || sound::run(&sound_input, &tags, &sound_options, &sound_counters))?);
+    stages.push(spawn(Stage::Sound, &counters, move || {
+        sound::run(&sound_input, &tags, &sound_options, &sound_counters)
+    })?);
 
-    let muxed = interleave::run(&interleaver_input, body, streaming, &counters, observe);
+    let muxing = counters.clocks.enter(Stage::Mux);
+    let muxed = interleave::run(&interleaver_input, target, &counters, observe);
+    drop(muxing);
     let name = |stop| match stop {
         Stop::Closed => None,
         Stop::Input(problem) => Some(Error::Input { name: names.input.to_owned(), problem }),
@@ -178,42 +250,50 @@ pub(crate) fn run<R: Read + Send + 'static, W: Write>(
         return Err(first);
     }
     let (body, head, mut report) = muxed.ok_or(Error::Stage("interleave"))?;
+    report.pictures = counters.pictures();
+    report.psnr = report.size.filter(|_| options.psnr).map(|size| counters.psnr(size));
+    report.cpu = counters.clocks.read();
     report.warnings = warnings;
     report.losses = counters.damage.places();
-    report.pictures = Pictures {
-        decoded: counters.decoded.get(),
-        damaged: counters.damaged.get(),
-        coded: counters.coded.get(),
-        repeated: counters.repeated.get(),
-    };
-    Ok((body, head, report))
+    Ok(Outcome { body, head, report, first_pass: first_pass.try_recv().ok() })
 }
 
 /// The thread of a stage and its name.
-type Stage = (&'static str, JoinHandle<Result<Vec<String>, Stop>>);
+type StageThread = (&'static str, JoinHandle<Result<Vec<String>, Stop>>);
 
 /// Starts a stage on a thread that bears its name.
 fn spawn(
-    name: &'static str,
-    stage: impl FnOnce() -> Result<Vec<String>, Stop> + Send + 'static,
-) -> Result<Stage, Error> {
-    Ok((name, Builder::new().name(name.to_owned()).spawn(stage).map_err(Error::Threads)?))
+    stage: Stage,
+    counters: &Arc<Counters>,
+    work: impl FnOnce() -> Result<Vec<String>, Stop> + Send + 'static,
+) -> Result<StageThread, Error> {
+    let (name, counters) = (stage.name(), Arc::clone(counters));
+    let thread = Builder::new().name(name.to_owned()).spawn(move || {
+        let _running = counters.clocks.enter(stage);
+        work()
+    });
+    Ok((name, thread.map_err(Error::Threads)?))
 }
 
 /// Lets a stage work ahead on a thread of its own, unless there is one thread for all.
 fn ahead<T: Send + 'static>(
-    name: &'static str,
+    stage: Stage,
     depth: usize,
-    stage: impl Iterator<Item = T> + Send + 'static,
+    mut items: impl Iterator<Item = T> + Send + 'static,
     options: &Options,
-    stages: &mut Vec<Stage>,
+    counters: &Arc<Counters>,
+    stages: &mut Vec<StageThread>,
 ) -> Result<Box<dyn Iterator<Item = T> + Send>, Error> {
     if options.threads.get() == 1 {
-        return Ok(Box::new(stage));
+        let counters = Arc::clone(counters);
+        return Ok(Box::new(std::iter::from_fn(move || {
+            let _running = counters.clocks.enter(stage);
+            items.next()
+        })));
     }
     let (sender, receiver) = sync_channel(depth);
-    stages.push(spawn(name, move || {
-        for item in stage {
+    stages.push(spawn(stage, counters, move || {
+        for item in items {
             queue::jitter();
             sender.send(item)?;
         }
@@ -253,13 +333,23 @@ mod tests {
         }
     }
 
+    fn rate(options: &Options) -> Rate {
+        let rate = match options.video_rate {
+            VideoRate::Average(bits_per_second) => RateControl::average(bits_per_second.get()),
+            _ => RateControl::constant(60),
+        };
+        let rate = options.within_line(rate);
+        Box::new(|_| rate)
+    }
+
     fn convert(options: &Options) -> Vec<u8> {
         let input = Pieces { rest: &include_bytes!("../../tests/media/flash-click.ogv")[..], count: 0 };
         let names = Names { input: "in", output: "out" };
         let mut observe = |_| ControlFlow::Continue(());
-        let (body, mut file, _) = run(input, Vec::new(), false, options, &names, &mut observe).unwrap();
-        file.extend(body);
-        file
+        let input = Input { reader: input, ends: Vec::new() };
+        let target = Target { body: Vec::new(), streaming: false };
+        let outcome = run(input, target, options, rate(options), &names, &mut observe).unwrap();
+        [outcome.head, outcome.body].concat()
     }
 
     #[test]

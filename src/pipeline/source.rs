@@ -8,14 +8,14 @@ use std::sync::mpsc::SyncSender;
 
 use oggflv_theora as theora;
 
-use super::Stop;
 use super::counters::Counters;
 use super::damage::Loss;
 use super::decode::VideoInput;
 use super::queue::jitter;
 use super::sound::{AudioInput, SoundDecoder, decode_after};
+use super::{Input, Stop};
 use crate::error::InputError;
-use crate::ogg::{Codec, Damage, Demuxer, HeaderCollector, Headers, Packet, Stream};
+use crate::ogg::{Codec, Damage, Demuxer, HeaderCollector, Headers, Packet, Stream, StreamEnd};
 use crate::options::Options;
 use crate::time::Time;
 use crate::vorbis::{self, Timeline};
@@ -56,14 +56,15 @@ impl<R: Read> Read for Counted<R> {
 
 /// Reads all of `input` and sends packets to the decoders.
 pub(super) fn run<R: Read>(
-    input: R,
+    input: Input<R>,
     options: &Options,
     counters: Arc<Counters>,
     video: &SyncSender<VideoInput>,
     audio: &SyncSender<AudioInput>,
 ) -> Result<Vec<String>, Stop> {
-    let mut demuxer = Demuxer::new(Counted { inner: input, counters: counters.clone() });
+    let mut demuxer = Demuxer::new(Counted { inner: input.reader, counters: counters.clone() });
     let mut source = Source {
+        ends: input.ends,
         options,
         counters: &counters,
         video: Edge::new(video),
@@ -140,6 +141,7 @@ impl<'a, T> Edge<'a, T> {
 
 /// The stage's state.
 struct Source<'a> {
+    ends: Vec<StreamEnd>,
     options: &'a Options,
     counters: &'a Counters,
     video: Edge<'a, VideoInput>,
@@ -421,6 +423,7 @@ impl Source<'_> {
         if let Some(track) = &mut self.link.audio {
             track.offset = self.base - audio;
         }
+        self.tell_duration();
         self.hand_over()?;
         for packet in preroll {
             if self.link.video.as_ref().is_some_and(|track| track.stream == packet.stream) {
@@ -430,6 +433,18 @@ impl Source<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Notes how long the output becomes if this is the last link.
+    fn tell_duration(&self) {
+        let granule_pos = |stream: usize| {
+            let serial = self.streams[stream].serial;
+            self.ends.iter().find(|end| end.serial == serial).map(|end| end.granule_pos)
+        };
+        let video = self.link.video.as_ref().and_then(|track| track.end_at(granule_pos(track.stream)?));
+        let audio = self.link.audio.as_ref().and_then(|track| track.end_at(granule_pos(track.stream)?));
+        let end = video.max(audio).map_or(0, |end| end.milliseconds().max(0) as u64);
+        self.counters.milliseconds.set(end);
     }
 
     /// Gives the stages their decoders, once the link has begun and the headers are there.
@@ -648,6 +663,12 @@ impl VideoTrack {
         self.first.map(|index| self.time(index))
     }
 
+    /// Where the pictures end in the output if the last one has `granule_pos`.
+    fn end_at(&self, granule_pos: i64) -> Option<Time> {
+        let index = self.identification.as_ref()?.frame_index(granule_pos)? as i64;
+        Some(self.time(index.saturating_sub(self.surplus).saturating_add(1)) + self.offset)
+    }
+
     /// Where the last picture ends in the output.
     fn end(&self) -> Option<Time> {
         let last = self.time(self.next?.saturating_sub(1));
@@ -756,6 +777,12 @@ impl AudioTrack {
         }
         self.next = Some(next.max(index));
         step > LONGEST_PAGE
+    }
+
+    /// Where the sound ends in the output if its last page has `granule_pos`.
+    fn end_at(&self, granule_pos: i64) -> Option<Time> {
+        let sample = granule_pos.saturating_sub(self.lead as i64).saturating_sub(self.surplus);
+        (self.sample_rate > 0).then(|| Time::from_units(sample, self.sample_rate, 1) + self.offset)
     }
 
     /// Where the sound ends in the output, so far.

@@ -169,6 +169,11 @@ impl Encoder {
         self.reference.view()
     }
 
+    /// The picture whose rows are being encoded.
+    pub(crate) fn under_construction(&self) -> FrameView<'_> {
+        self.current.view()
+    }
+
     /// Header, then every macroblock as decided, then the next reference.
     fn encode_frame(&mut self, frame: &FrameView<'_>, plan: &Plan, picture_type: PictureType) -> Packet {
         let mut writer = self.start_picture(plan, picture_type);

@@ -32,5 +32,5 @@ pub use decoder::Decoder;
 pub use encoder::{Encoder, Packet};
 pub use error::{ConfigError, DecodeError, EncodeError};
 pub use lookahead::{Lookahead, Plan};
-pub use parallel::{Input, Output, ParallelEncoder};
+pub use parallel::{Around, Input, Output, ParallelEncoder};
 pub use rate::{FirstPass, MAX_QUALITY, RateControl, quantizer_for_quality};

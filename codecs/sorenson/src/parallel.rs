@@ -9,7 +9,7 @@ use crate::error::{ConfigError, EncodeError};
 use crate::lookahead::Plan;
 use crate::picture::PictureType;
 use crate::rate::RateControl;
-use oggflv_common::{Frame, PixelFormat};
+use oggflv_common::{Frame, FrameView, PixelFormat};
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -18,6 +18,9 @@ use std::thread::{self, JoinHandle};
 
 /// More threads than this have nothing to do; rate control counts on it.
 const MAX_THREADS: usize = RateControl::DELAY - 1;
+
+/// What a thread's work is wrapped in; it has to do the work it is given once.
+pub type Around = Arc<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
 
 /// What comes next.
 #[derive(Clone, Debug)]
@@ -35,10 +38,12 @@ pub struct Output {
     pub packet: Packet,
     /// The frame that was encoded, for further use.
     pub frame: Option<Frame>,
+    /// The sum of squared differences between its samples and those of the decoded picture, in the planes Y, U and V. None
+    /// if it is not [measured](ParallelEncoder::measuring), and of repetitions.
+    pub squared_errors: Option<[u64; 3]>,
 }
 
 /// Encodes pictures with several threads. The packets are those of one [`Encoder`], some inputs later.
-#[derive(Debug)]
 pub struct ParallelEncoder {
     config: Config,
     /// Encodes by itself where one thread is wanted; else it is what the threads start from.
@@ -53,6 +58,8 @@ pub struct ParallelEncoder {
     /// The picture before the oldest one in work, and all from there to the newest.
     pictures: VecDeque<Arc<Progress>>,
     rate: Option<RateControl>,
+    measuring: bool,
+    around: Around,
 }
 
 impl ParallelEncoder {
@@ -71,6 +78,8 @@ impl ParallelEncoder {
             done: VecDeque::new(),
             pictures: VecDeque::from([Arc::default()]),
             rate: None,
+            measuring: false,
+            around: Arc::new(|work| work()),
         })
     }
 
@@ -78,6 +87,20 @@ impl ParallelEncoder {
     #[must_use]
     pub fn with_rate(mut self, rate: RateControl) -> Self {
         self.rate = Some(rate);
+        self
+    }
+
+    /// Measures how far the decoded pictures are from the frames, from the first input on.
+    #[must_use]
+    pub fn measuring(mut self) -> Self {
+        self.measuring = true;
+        self
+    }
+
+    /// Lets every thread that is started do its work within `around`, so that the caller can see what it takes.
+    #[must_use]
+    pub fn within(mut self, around: Around) -> Self {
+        self.around = around;
         self
     }
 
@@ -129,15 +152,15 @@ impl ParallelEncoder {
     /// Waits for the oldest input in work, of which there must be one.
     fn wait(&mut self) -> Output {
         loop {
-            let (packet, input) = self.worker(self.given).done();
-            if self.rate.as_mut().is_none_or(|rate| rate.accept(&packet)) {
+            let output = self.worker(self.given).done();
+            if self.rate.as_mut().is_none_or(|rate| rate.accept(&output.packet)) {
                 self.given += 1;
                 self.pictures.pop_front();
-                return Output::new(packet, input);
+                return output.into();
             }
             // What was begun after it has the wrong reference.
-            let mut inputs = vec![input];
-            inputs.extend((self.given + 1..self.taken).map(|number| self.worker(number).done().1));
+            let mut inputs = vec![output.input];
+            inputs.extend((self.given + 1..self.taken).map(|number| self.worker(number).done().input));
             self.taken = self.given;
             self.pictures.truncate(1);
             for input in inputs {
@@ -153,7 +176,8 @@ impl ParallelEncoder {
         }
         let index = (self.taken % self.threads as u64) as usize;
         if index == self.workers.len() {
-            self.workers.push(Worker::new(index, self.encoder.clone()));
+            let worker = Worker::new(index, self.encoder.clone(), self.measuring, Arc::clone(&self.around));
+            self.workers.push(worker);
         }
         let own = Arc::new(Progress::default());
         let before = self.pictures.back().map(Arc::clone).unwrap_or_default();
@@ -185,21 +209,46 @@ impl ParallelEncoder {
                 Input::Repeat => self.encoder.encode_skipped(),
             };
             if self.rate.as_mut().is_none_or(|rate| rate.accept(&packet)) {
-                return Ok(Output::new(packet, input));
+                let squared_errors = match &input {
+                    Input::Frame(frame, _) if self.measuring => {
+                        Some(squared_errors(frame, &self.encoder.reconstruction()))
+                    }
+                    _ => None,
+                };
+                return Ok(Coded { packet, input, squared_errors }.into());
             }
             self.encoder = before.expect("nothing but a bounded rate refuses packets");
         }
     }
 }
 
-impl Output {
-    fn new(packet: Packet, input: Input) -> Self {
-        let frame = match input {
+/// What was made of an input.
+#[derive(Debug)]
+struct Coded {
+    packet: Packet,
+    input: Input,
+    squared_errors: Option<[u64; 3]>,
+}
+
+impl From<Coded> for Output {
+    fn from(coded: Coded) -> Self {
+        let frame = match coded.input {
             Input::Frame(frame, _) => Some(frame),
             Input::Repeat => None,
         };
-        Self { packet, frame }
+        Self { packet: coded.packet, frame, squared_errors: coded.squared_errors }
     }
+}
+
+/// Sums of squared differences between the planes of two pictures of the same size.
+fn squared_errors(frame: &Frame, decoded: &FrameView<'_>) -> [u64; 3] {
+    let frame = frame.view();
+    std::array::from_fn(|pli| {
+        let (a, b) = (&frame.planes[pli], &decoded.planes[pli]);
+        let square = |(&a, &b): (&u8, &u8)| u32::from(a.abs_diff(b)).pow(2);
+        // A row of 65535 samples does not overflow: 65535 * 255^2 < 2^32.
+        (0..a.height).map(|y| u64::from(a.row(y).iter().zip(b.row(y)).map(square).sum::<u32>())).sum()
+    })
 }
 
 /// A thread that encodes.
@@ -207,18 +256,17 @@ impl Output {
 struct Worker {
     /// Gone when the thread is to end.
     jobs: Option<Sender<Job>>,
-    /// Packets, and what they were made from.
-    outputs: Receiver<(Packet, Input)>,
+    outputs: Receiver<Coded>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Worker {
-    fn new(index: usize, encoder: Encoder) -> Self {
+    fn new(index: usize, mut encoder: Encoder, measuring: bool, around: Around) -> Self {
         let (jobs, received) = channel();
         let (sender, outputs) = channel();
         let thread = thread::Builder::new()
             .name(format!("sorenson {index}"))
-            .spawn(move || work(encoder, &received, &sender))
+            .spawn(move || around(&mut || work(&mut encoder, measuring, &received, &sender)))
             .expect("the system gives a thread");
         Self { jobs: Some(jobs), outputs, thread: Some(thread) }
     }
@@ -228,7 +276,7 @@ impl Worker {
         jobs.send(job).expect("the encoding thread lives as long as its queue");
     }
 
-    fn done(&self) -> (Packet, Input) {
+    fn done(&self) -> Coded {
         self.outputs.recv().expect("the encoding thread answers every job")
     }
 }
@@ -295,11 +343,15 @@ impl Drop for Job {
 }
 
 /// Encodes picture after picture until there are no more.
-fn work(mut encoder: Encoder, jobs: &Receiver<Job>, outputs: &Sender<(Packet, Input)>) {
+fn work(encoder: &mut Encoder, measuring: bool, jobs: &Receiver<Job>, outputs: &Sender<Coded>) {
     for mut job in jobs {
-        let packet = encode(&mut encoder, &job);
+        let packet = encode(encoder, &job);
         let input = std::mem::replace(&mut job.input, Input::Repeat);
-        if outputs.send((packet, input)).is_err() {
+        let squared_errors = match &input {
+            Input::Frame(frame, _) if measuring => Some(squared_errors(frame, &encoder.under_construction())),
+            _ => None,
+        };
+        if outputs.send(Coded { packet, input, squared_errors }).is_err() {
             return;
         }
     }

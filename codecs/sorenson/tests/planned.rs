@@ -5,6 +5,8 @@ mod common;
 use common::{Content, frame, psnr, samples, squared_errors};
 use oggflv_sorenson::{Config, Decoder, Encoder, Input, Lookahead, Packet, ParallelEncoder, Preset};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn config(quantizer: u8) -> Config {
     Config { width: 104, height: 88, quantizer, keyint: 250 }
@@ -73,6 +75,49 @@ fn planned_pictures_decode_to_the_reconstruction() {
             );
         }
     }
+}
+
+#[test]
+fn errors_are_measured_with_any_number_of_threads() {
+    let config = config(6);
+    let mut inputs = planned(&config, Content::Moving, 6);
+    inputs.insert(3, Input::Repeat);
+    for threads in [1, 2, 5] {
+        let threads = NonZeroUsize::new(threads).unwrap();
+        let encoder = ParallelEncoder::new(config.clone(), Preset::Fast, threads).unwrap();
+        let mut encoder = encoder.measuring();
+        let mut outputs = Vec::new();
+        for input in inputs.clone() {
+            outputs.extend(encoder.encode(input).unwrap());
+        }
+        outputs.extend(std::iter::from_fn(|| encoder.finish()));
+        assert_eq!(outputs.len(), 7);
+        let mut decoder = Decoder::new();
+        for output in outputs {
+            decoder.decode(&output.packet.data).unwrap();
+            let expected = output
+                .frame
+                .map(|frame| squared_errors(&frame.view(), &decoder.picture()).map(|(error, _)| error));
+            assert_eq!(output.squared_errors, expected);
+        }
+    }
+}
+
+#[test]
+fn threads_work_within_what_the_caller_wants() {
+    let began = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&began);
+    let mut encoder = ParallelEncoder::new(config(6), Preset::Fast, NonZeroUsize::new(3).unwrap())
+        .unwrap()
+        .within(Arc::new(move |work| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            work();
+        }));
+    for _ in 0..9 {
+        encoder.encode(Input::Repeat).unwrap();
+    }
+    drop(encoder);
+    assert_eq!(began.load(Ordering::Relaxed), 3);
 }
 
 /// Scenes change at frames 6, 12, 18, ...; key frames are at least 10 frames apart.
