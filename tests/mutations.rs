@@ -34,7 +34,7 @@ fn seeds() -> Vec<Vec<u8>> {
     let video = |name: &str, serial| theora_vector(name).pages(serial, 0);
     vec![
         multiplex(&[stream(Codec::Theora).cut(40).pages(1, 0), stream(Codec::Vorbis).cut(80).pages(2, 0)]),
-        multiplex(&[video("420-odd", 1), pages_of(OPUS)]),
+        multiplex(&[video("420-odd", 9), pages_of(OPUS)]),
         multiplex(&[video("422-odd", 1), sound(MONO, 2)]),
         multiplex(&[video("444-odd", 1), sound(STEREO, 2)]),
         multiplex(&[theora_vector("golden").pages(1, 900_000 << 6), sound(STEREO, 2)]),

@@ -47,7 +47,7 @@ fn decode_flac(file: &[u8]) -> (u32, Pcm) {
     let packets = packets(file);
     let mut decoder = flac::Decoder::new(&packets[0]).unwrap();
     let (rate, channels) = (decoder.sample_rate(), decoder.channels());
-    let data = packets[1..].iter().filter(|packet| packet[0] == 0xff);
+    let data = packets[1..].iter().filter(|packet| packet.first() == Some(&0xff));
     (rate, join(data.map(|packet| decoder.decode(packet)), channels))
 }
 

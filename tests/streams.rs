@@ -14,6 +14,8 @@
 //! | a stream that pauses in the file, not in time | what comes too late is left out; tags stay in order | `a_stream_that_comes_too_late` |
 //! | pictures of too many pixels | an error with the limit, which can be raised | `the_limit_of_pixels` |
 //! | less than a picture in ten minutes | an error | `hopelessly_slow_pictures` |
+//! | 1 and 120 pictures a second, a picture of one sample | as they are | `odd_pictures` |
+//! | sound of 1 kHz, 11127 Hz, 192 kHz | as long as it was, at a rate of FLV | `odd_sample_rates` |
 
 mod common;
 
@@ -257,4 +259,37 @@ fn hopelessly_slow_pictures() {
     video.packets[0][26..30].copy_from_slice(&601_u32.to_be_bytes());
     let error = problem(&multiplex(&[video.pages(1, 0)]), &options()).to_string();
     assert!(error.contains("the frame rate is below one picture in 600 s"), "{error}");
+}
+
+#[test]
+fn odd_pictures() {
+    for (rate, size, seconds) in
+        [((1, 1), (320, 240), 5.0), ((120, 1), (1, 1), 0.042), ((30, 1), (1, 240), 0.167)]
+    {
+        let mut video = stream(Codec::Theora);
+        let identification = &mut video.packets[0];
+        // PICW and PICH, FRN and FRD.
+        identification[14..17].copy_from_slice(&u32::to_be_bytes(size.0)[1..]);
+        identification[17..20].copy_from_slice(&u32::to_be_bytes(size.1)[1..]);
+        identification[22..26].copy_from_slice(&u32::to_be_bytes(rate.0));
+        identification[26..30].copy_from_slice(&u32::to_be_bytes(rate.1));
+        let file = theora_stream(video.packets[..3 + 5].to_vec()).pages(1, 0).concat();
+        let (file, report) = convert(&file, &Options { size: None, strict: true, ..options() }).unwrap();
+        assert!(report.warnings.is_empty());
+        let flv = FlvFile::parse(&file);
+        assert_eq!((flv.number("width"), flv.number("height")), (size.0.into(), size.1.into()));
+        assert_eq!(flv.number("duration"), seconds);
+    }
+}
+
+#[test]
+fn odd_sample_rates() {
+    for (rate, expected) in [(1000_u32, 11_025.0), (11_127, 22_050.0), (192_000, 44_100.0)] {
+        let mut sound = stream_of(MONO, Codec::Vorbis);
+        sound.packets[0][12..16].copy_from_slice(&rate.to_le_bytes());
+        let flv = flv(&sound.pages(1, 0).concat(), &options());
+        assert_eq!(flv.number("audiosamplerate"), expected);
+        let seconds = 3001.0 / f64::from(rate);
+        assert!((flv.number("duration") - seconds).abs() < 0.002, "{rate} {}", flv.number("duration"));
+    }
 }

@@ -46,7 +46,7 @@ pub struct Stream {
     pub codec: Codec,
 }
 
-/// A packet of a Theora or Vorbis stream: headers, frames of video, blocks of audio.
+/// A packet of a stream that can be decoded: headers, frames of video, blocks of audio.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
     /// Index of its stream in [`Demuxer::streams`].
@@ -88,7 +88,7 @@ pub struct Damage {
 
 /// Takes an Ogg file apart into packets.
 ///
-/// Streams of codecs other than Theora and Vorbis are listed, but no packets of them are assembled.
+/// Streams that cannot be decoded ([`Codec::is_decoded`]) are listed, but no packets of them are assembled.
 pub struct Demuxer<R> {
     scanner: PageScanner<R>,
     chain: Chain,

@@ -78,7 +78,7 @@ impl Codec {
             // RFC 7845, section 5.2.
             Codec::Opus => packet.starts_with(b"OpusTags"),
             // RFC 9639, section 10.1: a frame starts with a sync code, and no metadata block looks like one.
-            Codec::Flac => packet.first() != Some(&0xff),
+            Codec::Flac => packet.first().is_some_and(|&first| first != 0xff),
             _ => false,
         }
     }

@@ -1,4 +1,4 @@
-//! Ogg: the container of Theora and Vorbis (RFC 3533).
+//! Ogg: the container of Theora, Vorbis, Opus and FLAC (RFC 3533).
 //!
 //! ```text
 //! bytes ─ scanner → pages ─ demuxer (serial number, link) → stream → packets ─ mapping → header packets

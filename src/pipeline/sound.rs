@@ -20,8 +20,8 @@ use crate::{flac, opus};
 
 /// How much silence may stand for what is missing.
 const SILENCE_LIMIT_HOURS: u32 = 6;
-/// Samples of silence that are encoded at a time.
-const SILENCE_SAMPLES: usize = 1 << 14;
+/// MP3 frames after which the lengths of frames of a constant bit rate recur, whatever the sample rate.
+const PERIOD_FRAMES: usize = 49;
 /// A link may begin as much before the end of the one before without a warning.
 const SMALL_OVERLAP: Time = Time::from_milliseconds(50);
 
@@ -392,12 +392,22 @@ impl<'a> Sink<'a> {
         if self.silence > i64::from(SILENCE_LIMIT_HOURS * 3600) * i64::from(self.format.sample_rate) {
             return Err(Stop::Input(InputError::TooSilent { hours: SILENCE_LIMIT_HOURS }));
         }
-        let silence = vec![vec![0.0; SILENCE_SAMPLES]; self.format.channels()];
+        let period = PERIOD_FRAMES * self.encoder.samples_per_frame();
+        let silence = vec![vec![0.0; period]; self.format.channels()];
+        let mut last = Vec::new();
         while missing > 0 {
-            let count = SILENCE_SAMPLES.min(missing as usize);
+            let count = period.min(missing as usize);
             let silence: Vec<&[f32]> = silence.iter().map(|channel| &channel[..count]).collect();
-            self.encode(&silence)?;
+            let frames = self.frames_of(&silence);
             missing -= count as i64;
+            // In long silence the encoder goes round in circles. What it would give needs not be computed.
+            while frames == last && missing >= period as i64 {
+                self.send(frames.clone())?;
+                self.samples += period as i64;
+                missing -= period as i64;
+            }
+            self.send(frames.clone())?;
+            last = frames;
         }
         Ok(())
     }
@@ -410,10 +420,16 @@ impl<'a> Sink<'a> {
     }
 
     fn encode(&mut self, pcm: &[&[f32]]) -> Result<(), Stop> {
+        let frames = self.frames_of(pcm);
+        self.send(frames)
+    }
+
+    /// Encodes samples to as many frames as they complete.
+    fn frames_of(&mut self, pcm: &[&[f32]]) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
         self.encoder.encode(pcm, &mut frames);
         self.samples += pcm.first().map_or(0, |channel| channel.len() as i64);
-        self.send(frames)
+        frames
     }
 
     fn send(&mut self, frames: Vec<Vec<u8>>) -> Result<(), Stop> {
@@ -444,6 +460,38 @@ impl<'a> Sink<'a> {
 mod tests {
     use super::*;
     use std::sync::mpsc::channel;
+
+    /// All frames that come of silence up to a time, encoded or not.
+    #[test]
+    fn long_silence_is_what_the_encoder_makes_of_it() {
+        for (source_rate, audio_rate) in [
+            (44_100, AudioRate::Constant(128_000)),
+            (11_025, AudioRate::Constant(40_000)),
+            (22_050, AudioRate::Quality(4)),
+        ] {
+            let (tags, sent) = channel();
+            let options = Options { audio_rate, ..Options::default() };
+            let mut sink = Sink::new(source_rate, 1, None, &options, &tags).ok().unwrap();
+            let mut encoder = Sink::new(source_rate, 1, None, &options, &tags).ok().unwrap().encoder;
+            let noise: Vec<f32> = (0..30_000).map(|n| (n * n % 1009) as f32 / 2000.0 - 0.25).collect();
+            let end = Time::from_seconds(100);
+            let silence = vec![0.0; end.to_units(source_rate, 1) as usize - noise.len()];
+            sink.encode(&[&noise]).ok().unwrap();
+            sink.pause(end).ok().unwrap();
+            assert_eq!(sink.end(), end);
+            sink.encode(&[&noise]).ok().unwrap();
+            drop((sink, tags));
+            let mut expected = Vec::new();
+            for pcm in [&noise, &silence, &noise] {
+                encoder.encode(&[pcm], &mut expected);
+            }
+            let frames = sent.iter().filter_map(|tag| match tag {
+                Tag::Audio { frame, .. } => Some(frame),
+                _ => None,
+            });
+            assert!(frames.collect::<Vec<_>>() == expected, "{source_rate} Hz");
+        }
+    }
 
     /// Once it was said that nothing comes before a time, nothing does, though the encoder is behind.
     #[test]

@@ -128,7 +128,8 @@ impl Timeline {
         let missing = if self.start.is_none() {
             at.lost_before && end > 0
         } else {
-            at.lost_before || length(block) == 0
+            // An empty packet may end a stream.
+            at.lost_before || (length(block) == 0 && !at.last_on_eos_page)
         };
         if missing {
             self.seam.get_or_insert(end);
