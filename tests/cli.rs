@@ -159,6 +159,18 @@ fn the_file_gets_the_size_that_is_wanted() {
     assert!(names(folder.path()).is_empty());
 }
 
+#[cfg(unix)]
+#[test]
+fn named_pipes_and_devices_take_what_standard_output_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(oggflv(folder.path(), &[SAMPLE, "/dev/null"]).status.success());
+    let pipe = folder.path().join("pipe.flv");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = std::thread::spawn(move || fs::read(pipe).unwrap());
+    assert!(oggflv(folder.path(), &[SAMPLE, "pipe.flv"]).status.success());
+    assert!(reader.join().unwrap() == oggflv(folder.path(), &[SAMPLE, "-"]).stdout);
+}
+
 #[test]
 fn wrong_usage() {
     let folder = tempfile::tempdir().unwrap();
