@@ -14,7 +14,14 @@ const TWO: NonZeroU32 = NonZeroU32::new(2).unwrap();
 
 /// Converts Ogg Theora/Vorbis into FLV (Sorenson H.263 and MP3).
 #[derive(Debug, Parser)]
-#[command(version, about, after_help = "Example: oggflv in.ogv out.flv --size 800x600")]
+#[command(
+    version,
+    about,
+    after_help = "\
+Example: oggflv in.ogv out.flv --size 800x600
+
+Exit codes: 0 done, 1 input or output failed, 2 wrong usage, 130 interrupted"
+)]
 pub(crate) struct Arguments {
     /// The Ogg file, or - for standard input
     input: PathBuf,
@@ -60,6 +67,14 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, help_heading = "Picture")]
     keyint: Time,
 
+    /// Which video stream, counted from 1; without it, the first
+    #[arg(long, value_name = "N", help_heading = "Picture", conflicts_with = "no_video")]
+    video_stream: Option<NonZeroUsize>,
+
+    /// Pixels that a picture of the source may have at most
+    #[arg(long, value_name = "N", default_value = "16777216", value_parser = clap::value_parser!(u64).range(1..=1 << 32), help_heading = "Picture")]
+    max_pixels: u64,
+
     /// Leave the picture out
     #[arg(long, help_heading = "Picture", conflicts_with = "no_audio")]
     no_video: bool,
@@ -78,9 +93,17 @@ pub(crate) struct Arguments {
     )]
     audio_quality: Option<u8>,
 
+    /// Which audio stream, counted from 1; without it, the first that can be decoded
+    #[arg(long, value_name = "N", help_heading = "Sound", conflicts_with = "no_audio")]
+    audio_stream: Option<NonZeroUsize>,
+
     /// Leave the sound out
     #[arg(long, help_heading = "Sound")]
     no_audio: bool,
+
+    /// Fail if the input is damaged or cut off, instead of converting what is there
+    #[arg(long)]
+    strict: bool,
 
     /// Replace the output if it exists
     #[arg(short = 'y', long)]
@@ -154,6 +177,10 @@ pub(crate) fn parse() -> Job {
             .map_or(AudioRate::Constant(arguments.audio_bitrate), AudioRate::Quality),
         video: !arguments.no_video,
         audio: !arguments.no_audio,
+        video_stream: arguments.video_stream,
+        audio_stream: arguments.audio_stream,
+        max_pixels: arguments.max_pixels,
+        strict: arguments.strict,
         psnr: arguments.psnr,
         threads: arguments.threads.unwrap_or(defaults.threads),
     };

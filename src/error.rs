@@ -74,6 +74,28 @@ pub enum InputError {
         /// What is wrong, and with which stream.
         problem: Box<dyn StdError + Send + Sync>,
     },
+    /// The sound is of a kind that this library does not decode.
+    #[error("its sound is {codec}, which cannot be decoded; --no-audio converts the rest")]
+    Undecodable {
+        /// The stream's codec.
+        codec: Codec,
+    },
+    /// There is no stream of the number that was asked for.
+    #[error("there is no {kind} stream {number}: the file has {count}")]
+    NoSuchStream {
+        /// `video` or `audio`.
+        kind: &'static str,
+        /// The number, from 1 on.
+        number: usize,
+        /// How many there are.
+        count: usize,
+    },
+    /// It is damaged, and damage was asked to be an error.
+    #[error("{first}")]
+    Damaged {
+        /// What was found first.
+        first: String,
+    },
     /// The headers are there, but no picture and no sound.
     #[error("there is no picture and no sound in it")]
     Empty,

@@ -12,9 +12,12 @@
 
 mod convert;
 mod error;
+pub mod flac;
 pub mod flv;
+mod guard;
 pub mod ogg;
 pub mod options;
+pub mod opus;
 mod output;
 mod pipeline;
 pub mod resample;
@@ -25,4 +28,4 @@ pub mod vorbis;
 pub use convert::{STANDARD_STREAM, convert_file};
 pub use error::{Error, InputError, OutputError};
 pub use options::Options;
-pub use pipeline::{Progress, Report};
+pub use pipeline::{Loss, Progress, Report};

@@ -29,6 +29,14 @@ pub struct Options {
     pub video: bool,
     /// Whether sound is converted.
     pub audio: bool,
+    /// Which video stream of each link is converted, counted from 1; `None` for the first that can be.
+    pub video_stream: Option<NonZeroUsize>,
+    /// Which audio stream of each link is converted, counted from 1; `None` for the first that can be.
+    pub audio_stream: Option<NonZeroUsize>,
+    /// Pixels of the source's pictures at most, those outside of the picture region included.
+    pub max_pixels: u64,
+    /// Whether damage of the input is an error.
+    pub strict: bool,
     /// Whether the report is to tell how far the coded pictures are from those that were encoded.
     pub psnr: bool,
     /// Threads that encode pictures, a third as many decode them. With 1, one thread does both. The output does not
@@ -47,6 +55,10 @@ impl Default for Options {
             audio_rate: AudioRate::default(),
             video: true,
             audio: true,
+            video_stream: None,
+            audio_stream: None,
+            max_pixels: MAX_PIXELS.into(),
+            strict: false,
             psnr: false,
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         }

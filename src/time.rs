@@ -1,5 +1,6 @@
 //! Time on the way from granule positions to milliseconds.
 
+use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 
 const PER_SECOND: i128 = 1_000_000_000;
@@ -82,6 +83,20 @@ impl From<Time> for std::time::Duration {
     }
 }
 
+impl fmt::Display for Time {
+    /// Minutes, or hours and minutes, and seconds to a tenth: `0:12.3`, `1:02:03.0`. What lies before the start is the
+    /// start.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = (self.milliseconds().max(0) + 50) / 100;
+        let (hours, minutes, tenths) = (tenths / 36_000, tenths / 600 % 60, tenths % 600);
+        if hours > 0 {
+            write!(f, "{hours}:{minutes:02}:{:02}.{}", tenths / 10, tenths % 10)
+        } else {
+            write!(f, "{minutes}:{:02}.{}", tenths / 10, tenths % 10)
+        }
+    }
+}
+
 impl Add for Time {
     type Output = Self;
     fn add(self, other: Self) -> Self {
@@ -126,6 +141,15 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn times_are_read_as_on_a_clock() {
+        let clock = |milliseconds| Time::from_milliseconds(milliseconds).to_string();
+        assert_eq!(
+            [0, 49, 50, 59_949, 59_950, 3_599_999, 36_061_230].map(clock),
+            ["0:00.0", "0:00.0", "0:00.1", "0:59.9", "1:00.0", "1:00:00.0", "10:01:01.2"]
+        );
     }
 
     #[test]

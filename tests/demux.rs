@@ -159,7 +159,7 @@ fn codecs_are_recognised() {
         let demuxed = demux(&[page(serial, 0, BOS, 0, &[signature, b"\x80theora"])]);
         assert_eq!(demuxed.streams, [Stream { link: 0, serial, codec }]);
         assert_eq!(codec.to_string(), name);
-        assert_eq!(demuxed.packets.is_empty(), !codec.is_assembled());
+        assert_eq!(demuxed.packets.is_empty(), !codec.is_decoded());
     }
     // A first packet too long for one page.
     let mut long = b"\x80theora".to_vec();
@@ -681,17 +681,26 @@ fn headers_are_gathered() {
 }
 
 #[test]
+fn a_lost_comment_header_is_empty() {
+    let mut collector = HeaderCollector::new(Codec::Theora).unwrap();
+    assert_eq!(collector.push(packet(b"\x80theora", false)), Ok(None));
+    let headers = collector.push(packet(b"\x82theora", true)).unwrap().unwrap();
+    assert_eq!((&headers.comment[..], &headers.setup[..]), (&b""[..], &b"\x82theora"[..]));
+}
+
+#[test]
 fn missing_headers_are_named() {
     let after = |packets: &[(&[u8], bool)]| {
         let mut collector = HeaderCollector::new(Codec::Vorbis).unwrap();
         packets.iter().find_map(|&(data, lost)| collector.push(packet(data, lost)).err()).unwrap()
     };
-    let error = after(&[(b"\x01vorbis", false), (b"\x05vorbis", true)]);
+    let error = after(&[(b"\x01vorbis", false), (b"\x05vorbis", false)]);
     let (expected, found) = (HeaderKind::Comment, Some(HeaderKind::Setup));
-    assert_eq!(error, HeaderError::Missing { codec: Codec::Vorbis, expected, found, after_loss: true });
+    assert_eq!(error, HeaderError::Missing { codec: Codec::Vorbis, expected, found, after_loss: false });
+    let error = after(&[(b"\x01vorbis", false), (b"sound", true)]);
     assert_eq!(
         error.to_string(),
-        "Vorbis stream: comment header missing, setup header found instead after lost pages"
+        "Vorbis stream: comment header missing, data packet found instead after lost pages"
     );
     let error = after(&[(b"\x01vorbis", false), (b"\x03vorbis", false), (b"", false)]);
     assert_eq!(error.to_string(), "Vorbis stream: setup header missing, data packet found instead");

@@ -3,203 +3,22 @@
 // A test that unwraps says "this must hold".
 #![allow(clippy::unwrap_used)]
 
-#[path = "common/flv_file.rs"]
-mod flv_file;
-#[path = "common/ogg_pages.rs"]
-mod ogg_pages;
+mod common;
 
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use flv_file::{AUDIO, FlvFile, VIDEO};
-use ogg_pages::{BOS, EOS, page, seal};
+use common::film::{clicks, convert, copy, flashes, flv, picture_time, pictures, sound_delay};
+use common::flv_file::{AUDIO, FlvFile, VIDEO};
+use common::ogg_pages::{BOS, EOS, page, seal};
+use common::sample::{FLASH_CLICK, FLASH_CLICK_FRAMES, FLASHES, multiplex, standing_video, stream};
 use oggflv::flv::Value;
-use oggflv::ogg::{Codec, Demuxer};
+use oggflv::ogg::Codec;
 use oggflv::options::VideoRate;
-use oggflv::{Error, InputError, Options, OutputError, Report, convert_file};
-use oggflv_common::{Frame, FrameView, PixelFormat};
-use oggflv_mp3 as mp3;
-use oggflv_sorenson as sorenson;
+use oggflv::{Error, InputError, Options, OutputError, convert_file};
+use oggflv_common::PixelFormat;
 use oggflv_theora as theora;
-use symphonia::core::codecs::audio::well_known::CODEC_ID_MP3;
-use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
-use symphonia::core::packet::PacketRef;
-use symphonia::core::units::{Duration, Timestamp};
-use symphonia::default::codecs::MpaDecoder;
-
-/// 120 pictures of 320x240 at 30000/1001 Hz, stereo at 48 kHz; a white picture and a click together at pictures 30,
-/// 60 and 90. See media/README.md.
-const FLASH_CLICK: &[u8] = include_bytes!("media/flash-click.ogv");
-const FLASHES: [usize; 3] = [30, 60, 90];
-const FLASH_CLICK_FRAMES: i64 = 120;
-
-fn convert(ogg: &[u8], options: &Options) -> Result<(Vec<u8>, Report), Error> {
-    let folder = tempfile::tempdir().unwrap();
-    let (input, output) = (folder.path().join("in.ogv"), folder.path().join("out.flv"));
-    fs::write(&input, ogg).unwrap();
-    let report = convert_file(&input, &output, false, options, &mut |_| ControlFlow::Continue(()))?;
-    let file = fs::read(&output).unwrap();
-    assert_eq!(file.len() as u64, report.bytes);
-    Ok((file, report))
-}
-
-fn flv(ogg: &[u8], options: &Options) -> FlvFile {
-    FlvFile::parse(&convert(ogg, options).unwrap().0)
-}
-
-/// Milliseconds of picture `n` of the sample.
-fn picture_time(n: i64, delay: f64) -> u32 {
-    ((n * 1001) as f64 / 30.0 + delay).round() as u32
-}
-
-/// By how many milliseconds MP3 decoders delay the sound.
-fn sound_delay() -> f64 {
-    let config = mp3::Config { sample_rate: 44_100, channels: 2, bitrate: 128_000 };
-    mp3::Encoder::new(config).unwrap().delay() as f64 / 44.1
-}
-
-/// Decodes all pictures with the reference decoder: time and picture.
-fn pictures(flv: &FlvFile) -> Vec<(u32, Frame)> {
-    let mut decoder = sorenson::decoder::Decoder::new();
-    let decode = |tag: &&flv_file::Tag| {
-        decoder.decode(&tag.body[1..]).unwrap();
-        (tag.timestamp, copy(&decoder.picture()))
-    };
-    flv.of_kind(VIDEO).iter().map(decode).collect()
-}
-
-fn copy(view: &FrameView<'_>) -> Frame {
-    let mut frame = Frame::new(view.format, view.planes[0].width, view.planes[0].height);
-    for (plane, view) in frame.planes.iter_mut().zip(&view.planes) {
-        plane.data_mut().copy_from_slice(&view.rows().flatten().copied().collect::<Vec<_>>());
-    }
-    frame
-}
-
-/// Decodes all sound: one vector a channel, the first sample at the time of the first audio tag.
-fn sound(flv: &FlvFile) -> Vec<Vec<f32>> {
-    let parameters = AudioCodecParameters::new().for_codec(CODEC_ID_MP3).clone();
-    let mut decoder =
-        MpaDecoder::try_new(&parameters, &AudioDecoderOptions::default().gapless(false)).unwrap();
-    let mut channels: Vec<Vec<f32>> = Vec::new();
-    for tag in flv.of_kind(AUDIO) {
-        let packet = PacketRef::new(0, Timestamp::new(0), Duration::new(1152), &tag.body[1..]);
-        let mut planes: Vec<Vec<f32>> = Vec::new();
-        decoder.decode_ref(&packet).unwrap().copy_to_vecs_planar(&mut planes);
-        channels.resize(planes.len(), Vec::new());
-        channels.iter_mut().zip(planes).for_each(|(channel, plane)| channel.extend(plane));
-    }
-    channels
-}
-
-/// Milliseconds at which clicks begin.
-fn clicks(flv: &FlvFile) -> Vec<f64> {
-    let start = f64::from(flv.times(AUDIO)[0]);
-    let sound = sound(flv);
-    let mut clicks: Vec<f64> = Vec::new();
-    for (i, sample) in sound[0].iter().enumerate() {
-        let time = start + i as f64 / 44.1;
-        if sample.abs() > 0.15 && clicks.last().is_none_or(|last| time - last > 200.0) {
-            clicks.push(time);
-        }
-    }
-    clicks
-}
-
-/// Milliseconds at which white pictures appear.
-fn flashes(flv: &FlvFile) -> Vec<f64> {
-    let mean = |frame: &Frame| {
-        let data = frame.planes[0].data();
-        data.iter().map(|&value| u64::from(value)).sum::<u64>() / data.len() as u64
-    };
-    pictures(flv).iter().filter(|(_, frame)| mean(frame) > 200).map(|&(time, _)| f64::from(time)).collect()
-}
-
-/// The packets of a stream of the sample: headers first.
-struct Stream {
-    packets: Vec<Vec<u8>>,
-    /// Granule position of each packet, -1 where the page tells another's.
-    granule_positions: Vec<i64>,
-}
-
-fn stream(codec: Codec) -> Stream {
-    let mut demuxer = Demuxer::new(FLASH_CLICK);
-    let mut stream = Stream { packets: Vec::new(), granule_positions: Vec::new() };
-    while let Some(packet) = demuxer.next_packet().unwrap() {
-        if demuxer.streams()[packet.stream].codec == codec {
-            let is_last = packet.after_on_page == 0;
-            stream.granule_positions.push(packet.page_granule_pos.filter(|_| is_last).unwrap_or(-1));
-            stream.packets.push(packet.data);
-        }
-    }
-    stream
-}
-
-impl Stream {
-    /// The stream in pages that end where they ended in the sample, granule positions moved by `shift`.
-    fn pages(&self, serial: u32, shift: i64) -> Vec<Vec<u8>> {
-        self.pages_moved(serial, |granule_pos| granule_pos + shift)
-    }
-
-    /// The stream in pages that end where they ended in the sample, with other granule positions.
-    fn pages_moved(&self, serial: u32, moved: impl Fn(i64) -> i64) -> Vec<Vec<u8>> {
-        let mut pages = vec![page(serial, 0, BOS, 0, &[&self.packets[0]])];
-        pages.push(page(serial, 1, 0, 0, &[&self.packets[1], &self.packets[2]]));
-        let mut waiting: Vec<&[u8]> = Vec::new();
-        for (i, (packet, &granule_pos)) in
-            self.packets.iter().zip(&self.granule_positions).enumerate().skip(3)
-        {
-            waiting.push(packet);
-            if granule_pos >= 0 {
-                let flags = if i + 1 == self.packets.len() { EOS } else { 0 };
-                pages.push(page(serial, pages.len() as u32, flags, moved(granule_pos), &waiting));
-                waiting.clear();
-            }
-        }
-        assert!(waiting.is_empty(), "the last page ends with a packet");
-        pages
-    }
-}
-
-/// Multiplexes streams: BOS pages first, then the others in turn.
-fn multiplex(streams: &[Vec<Vec<u8>>]) -> Vec<u8> {
-    let mut file = Vec::new();
-    let longest = streams.iter().map(Vec::len).max().unwrap_or(0);
-    for i in 0..longest {
-        for stream in streams {
-            // In proportion, so that the streams run side by side.
-            let from = if i == 0 { 0 } else { 1 + (i - 1) * (stream.len() - 1) / (longest - 1) };
-            let to = 1 + i * (stream.len() - 1) / (longest - 1);
-            file.extend(stream[from..to].concat());
-        }
-    }
-    file
-}
-
-/// A video of the sample's first picture, followed by packets that repeat it; `changes` holds what comes at which
-/// index instead.
-fn standing_video(frames: usize, changes: &[(usize, Vec<u8>)]) -> Vec<u8> {
-    let sample = stream(Codec::Theora);
-    let mut pages = vec![page(7, 0, BOS, 0, &[&sample.packets[0]])];
-    pages.push(page(7, 1, 0, 0, &[&sample.packets[1], &sample.packets[2]]));
-    let shift = theora::Identification::parse(&sample.packets[0]).unwrap().keyframe_granule_shift;
-    assert!(1 << shift > 47, "the sample's key frames are 48 apart");
-    let packets: Vec<&[u8]> = (0..frames)
-        .map(|n| match changes.iter().find(|(at, _)| *at == n) {
-            Some((_, packet)) => packet,
-            None if n == 0 => &sample.packets[3][..],
-            None => &[],
-        })
-        .collect();
-    for (i, packets_of_page) in packets.chunks(40).enumerate() {
-        // Counted from 1, as if every page ended with a key frame: only the sum tells the time.
-        let granule_pos = ((i * 40 + packets_of_page.len()) as i64) << shift;
-        let flags = if (i + 1) * 40 >= frames { EOS } else { 0 };
-        pages.push(page(7, pages.len() as u32, flags, granule_pos, packets_of_page));
-    }
-    pages.concat()
-}
 
 #[test]
 fn pictures_and_sound_arrive_whole_and_in_time() {

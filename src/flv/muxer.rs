@@ -116,6 +116,20 @@ impl<W: Write> Muxer<W> {
         }
     }
 
+    /// There is video from now on, too.
+    pub fn add_video(&mut self, format: VideoFormat) {
+        self.video_format = Some(format);
+    }
+
+    /// There is audio from now on, too.
+    ///
+    /// # Panics
+    /// If the sample rate is none that FLV knows for MP3.
+    pub fn add_audio(&mut self, format: AudioFormat) {
+        format.tag_byte();
+        self.audio_format = Some(format);
+    }
+
     /// Writes a picture that is shown from `timestamp` (milliseconds) on.
     ///
     /// # Errors

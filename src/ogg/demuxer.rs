@@ -216,7 +216,7 @@ impl Chain {
             damage.streams_over_limit += 1;
             return None;
         }
-        self.current.push(LogicalStream::new(self.streams.len(), page, codec.is_assembled()));
+        self.current.push(LogicalStream::new(self.streams.len(), page, codec.is_decoded()));
         self.streams.push(Stream { link: self.link, serial: page.serial(), codec });
         Some(self.current.len() - 1)
     }

@@ -57,9 +57,30 @@ impl Codec {
         known.map_or(Codec::Unknown, |&(_, codec)| codec)
     }
 
-    /// The demuxer hands out packets of this codec.
-    pub fn is_assembled(self) -> bool {
-        matches!(self, Codec::Theora | Codec::Vorbis)
+    /// This library decodes it, so the demuxer hands out its packets.
+    pub fn is_decoded(self) -> bool {
+        matches!(self, Codec::Theora | Codec::Vorbis | Codec::Opus | Codec::Flac)
+    }
+
+    /// It is sound.
+    pub fn is_audio(self) -> bool {
+        matches!(self, Codec::Vorbis | Codec::Opus | Codec::Speex | Codec::Flac)
+    }
+
+    /// It is pictures; overlays are not.
+    pub fn is_video(self) -> bool {
+        matches!(self, Codec::Theora | Codec::Dirac | Codec::Vp8 | Codec::Daala)
+    }
+
+    /// A packet behind the first one, of a stream of sound with headers complete, is no data but a further header.
+    pub(crate) fn is_header(self, packet: &[u8]) -> bool {
+        match self {
+            // RFC 7845, section 5.2.
+            Codec::Opus => packet.starts_with(b"OpusTags"),
+            // RFC 9639, section 10.1: a frame starts with a sync code, and no metadata block looks like one.
+            Codec::Flac => packet.first() != Some(&0xff),
+            _ => false,
+        }
     }
 
     /// The stream is audio or video, not a description or annotation of other streams.
@@ -185,15 +206,23 @@ impl HeaderCollector {
         [HeaderKind::Identification, HeaderKind::Comment, HeaderKind::Setup][self.packets.len()]
     }
 
+    /// A collector for a Vorbis stream.
+    pub(crate) fn vorbis() -> Self {
+        HeaderCollector { codec: Codec::Vorbis, packets: Vec::with_capacity(3), after_loss: false }
+    }
+
     /// Takes the next packet; gives the headers once the third is there, and then starts anew.
     ///
     /// # Errors
     /// [`HeaderError::Missing`] if the packet is not the header that is due. The stream cannot be decoded
-    /// then.
+    /// then. A comment header that was lost is empty instead, since nothing depends on it.
     pub fn push(&mut self, packet: Packet) -> Result<Option<Headers>, HeaderError> {
         self.after_loss |= packet.lost_before;
-        let expected = self.expected();
         let found = header_kind(self.codec, &packet.data);
+        if self.expected() == HeaderKind::Comment && found == Some(HeaderKind::Setup) && self.after_loss {
+            self.packets.push(Vec::new());
+        }
+        let expected = self.expected();
         if found != Some(expected) {
             return Err(HeaderError::Missing {
                 codec: self.codec,

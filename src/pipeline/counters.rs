@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Pictures;
 use super::clocks::Clocks;
+use super::damage::Damage;
 use crate::time::Time;
 
 /// A number that several threads add to.
@@ -35,6 +36,8 @@ pub(super) struct Counters {
     pub(super) decoded: Counter,
     /// Those of them that could not be decoded.
     pub(super) damaged: Counter,
+    /// What was lost.
+    pub(super) damage: Damage,
     /// Pictures that were encoded.
     pub(super) coded: Counter,
     /// Pictures in which every macroblock is skipped.

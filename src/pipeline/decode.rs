@@ -10,6 +10,7 @@ use oggflv_theora as theora;
 
 use super::clocks::Stage;
 use super::counters::Counters;
+use super::damage::Loss;
 use crate::options::Options;
 use crate::scale::{Region, Scaler};
 use crate::time::Time;
@@ -51,6 +52,8 @@ pub(super) struct Pictures {
     times: VecDeque<Time>,
     /// What was made and not given.
     ready: VecDeque<Picture>,
+    /// Up to when it was said that nothing comes.
+    idle_until: Time,
     counters: Arc<Counters>,
 }
 
@@ -64,7 +67,7 @@ impl Pictures {
         let parallel = options.decoder_threads().get() > 1;
         let target = options.size.map(|size| (usize::from(size.width.get()), usize::from(size.height.get())));
         let (times, ready) = (VecDeque::new(), VecDeque::new());
-        Self { packets, used, target, parallel, link: None, times, ready, counters }
+        Self { packets, used, target, parallel, link: None, times, ready, idle_until: Time::ZERO, counters }
     }
 
     fn take(&mut self, input: VideoInput) {
@@ -84,6 +87,7 @@ impl Pictures {
             }
             VideoInput::Idle { time } => {
                 self.drain();
+                self.idle_until = time;
                 self.ready.push_back(Picture::Idle { time });
             }
             VideoInput::End { time } => {
@@ -113,10 +117,16 @@ impl Pictures {
             // The picture before stands in for one that cannot be decoded.
             Err(_) => {
                 self.counters.damaged.add(1);
+                self.counters.damage.add(Loss::pictures(1, time, time));
                 Picture::Repeat { time }
             }
         };
-        self.ready.push_back(picture);
+        if time >= self.idle_until {
+            self.ready.push_back(picture);
+        } else {
+            // Too late: what comes after it has been shown.
+            self.counters.damage.add(Loss::pictures(1, time, time));
+        }
     }
 }
 

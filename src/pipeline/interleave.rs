@@ -15,7 +15,7 @@ use crate::flv::{AudioFormat, Muxer, VideoFormat};
 use crate::time::Time;
 
 /// How much encoded material may wait for its counterpart.
-const HELD_LIMIT_MIB: usize = 512;
+const HELD_LIMIT_MIB: usize = 256;
 /// How often the observer is called.
 const OBSERVE_INTERVAL: Duration = Duration::from_millis(100);
 /// Time between video tags at most while sound goes on under the last picture.
@@ -31,8 +31,9 @@ pub(super) enum Tag {
     VideoIdle { time: Time },
     /// The video ends at `time`; `standing` is a picture that repeats the last one, if there was one.
     VideoEnd { standing: Option<Vec<u8>>, time: Time },
-    /// There is audio, what it sounds like, and by how much decoders delay it.
-    AudioStart { format: AudioFormat, delay: Time },
+    /// There is audio, what it sounds like, and by how much decoders delay it. If it was said before that it pauses,
+    /// it comes after the time up to which it was.
+    AudioStart { format: AudioFormat, delay: Time, after: Option<Time> },
     /// An MP3 frame and when a decoder is to be given it.
     Audio { time: Time, frame: Vec<u8> },
     /// No sound comes before `time`.
@@ -56,6 +57,11 @@ impl<T> Default for Queue<T> {
 }
 
 impl<T> Queue<T> {
+    /// Whether it is known how it begins even if no tag has come.
+    fn known(&self) -> bool {
+        self.ended || self.until > Time::ZERO
+    }
+
     /// The earliest time at which a tag of this kind may be due.
     fn bound(&self) -> Time {
         match self.tags.front() {
@@ -120,6 +126,8 @@ struct Interleaver<W: Write> {
     audio_format: Option<AudioFormat>,
     /// By how much pictures are held back, so that they meet the sound that decoders delay.
     delay: Time,
+    /// Pictures up to then were shown before it was known that there is sound.
+    undelayed: Option<Time>,
     standing: Option<Vec<u8>>,
     last_video: Option<u32>,
     held_bytes: usize,
@@ -139,6 +147,7 @@ impl<W: Write> Interleaver<W> {
             video_format: None,
             audio_format: None,
             delay: Time::ZERO,
+            undelayed: None,
             standing: None,
             last_video: None,
             held_bytes: 0,
@@ -153,7 +162,12 @@ impl<W: Write> Interleaver<W> {
 
     fn take(&mut self, tag: Tag) -> Result<(), Stop> {
         match tag {
-            Tag::VideoStart(format) => self.video_format = Some(format),
+            Tag::VideoStart(format) => {
+                self.video_format = Some(format);
+                if let Some(muxer) = &mut self.muxer {
+                    muxer.add_video(format);
+                }
+            }
             Tag::Video { time, picture } => {
                 self.held_bytes += picture.data.len();
                 self.video.tags.push_back((time, picture));
@@ -164,9 +178,12 @@ impl<W: Write> Interleaver<W> {
                 self.video.ended = true;
                 self.end = self.end.max(time);
             }
-            Tag::AudioStart { format, delay } => {
+            Tag::AudioStart { format, delay, after } => {
                 self.audio_format = Some(format);
-                self.delay = delay;
+                (self.delay, self.undelayed) = (delay, after);
+                if let Some(muxer) = &mut self.muxer {
+                    muxer.add_audio(format);
+                }
             }
             Tag::Audio { time, frame } => {
                 self.held_bytes += frame.len();
@@ -178,8 +195,9 @@ impl<W: Write> Interleaver<W> {
                 self.end = self.end.max(time);
             }
         }
-        let video_known = self.video.ended || self.video_format.is_some();
-        let audio_known = self.audio.ended || self.audio_format.is_some();
+        // A stream that pauses may begin later.
+        let video_known = self.video.known() || self.video_format.is_some();
+        let audio_known = self.audio.known() || self.audio_format.is_some();
         while video_known && audio_known && self.write_next()? {}
         if self.held_bytes > HELD_LIMIT_MIB << 20 {
             return Err(Stop::Input(InputError::Interleaving { limit: HELD_LIMIT_MIB }));
@@ -190,13 +208,19 @@ impl<W: Write> Interleaver<W> {
     /// Writes the earliest tag, if it is there; false if it is still to come, or if there is none any more. Of a
     /// picture and sound at the same time the picture comes first.
     fn write_next(&mut self) -> Result<bool, Stop> {
-        let (video, audio) = (self.video.bound() + self.delay, self.audio.bound());
+        let (video, audio) = (self.delayed(self.video.bound()), self.audio.bound());
         if video.milliseconds() <= audio.milliseconds() { self.write_picture() } else { self.write_sound() }
+    }
+
+    /// When a picture appears that belongs to the sound at `time`.
+    fn delayed(&self, time: Time) -> Time {
+        let shown = self.undelayed.is_some_and(|after| time.milliseconds() <= after.milliseconds());
+        if shown { time } else { time + self.delay }
     }
 
     fn write_picture(&mut self) -> Result<bool, Stop> {
         let Some((time, picture)) = self.video.tags.pop_front() else { return Ok(false) };
-        self.time = time + self.delay;
+        self.time = self.delayed(time);
         self.held_bytes -= picture.data.len();
         let timestamp = timestamp(self.time)?;
         self.last_video = Some(timestamp);
@@ -312,7 +336,7 @@ mod tests {
         let steps = written(vec![
             Tag::VideoStart(VIDEO),
             video(0),
-            Tag::AudioStart { format: AUDIO, delay: at(24) },
+            Tag::AudioStart { format: AUDIO, delay: at(24), after: None },
             audio(0),
             audio(24),
             audio(50),
@@ -326,7 +350,7 @@ mod tests {
     #[test]
     fn an_idle_stream_holds_nothing_back() {
         let steps = written(vec![
-            Tag::AudioStart { format: AUDIO, delay: Time::ZERO },
+            Tag::AudioStart { format: AUDIO, delay: Time::ZERO, after: None },
             Tag::VideoStart(VIDEO),
             audio(0),
             audio(40),
@@ -339,6 +363,22 @@ mod tests {
         ]);
         let expected: [&[(u8, u8)]; 10] =
             [&[], &[], &[], &[], &[(8, 0)], &[(8, 40)], &[], &[(9, 80)], &[], &[(9, 100)]];
+        assert_eq!(steps, expected);
+    }
+
+    #[test]
+    fn sound_may_begin_late() {
+        let steps = written(vec![
+            Tag::VideoStart(VIDEO),
+            video(0),
+            Tag::AudioIdle { time: at(40) },
+            video(40),
+            video(80),
+            Tag::AudioStart { format: AUDIO, delay: at(24), after: Some(at(40)) },
+            audio(60),
+            audio(110),
+        ]);
+        let expected: [&[(u8, u8)]; 8] = [&[], &[], &[(9, 0)], &[(9, 40)], &[], &[], &[(8, 60)], &[(9, 104)]];
         assert_eq!(steps, expected);
     }
 

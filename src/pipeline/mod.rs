@@ -17,6 +17,7 @@
 
 mod clocks;
 mod counters;
+mod damage;
 mod decode;
 mod encode;
 mod interleave;
@@ -40,6 +41,7 @@ use crate::options::Options;
 use crate::time::Time;
 use clocks::Stage;
 use counters::Counters;
+pub use damage::Loss;
 
 /// Packets that the demuxer may be ahead of a decoder.
 const PACKETS_AHEAD: usize = 64;
@@ -109,6 +111,8 @@ pub struct Report {
     pub cpu: Vec<(&'static str, Duration)>,
     /// What the user should know though it did not stop the conversion, a sentence each.
     pub warnings: Vec<String>,
+    /// Where something of the input was lost, in order of time.
+    pub losses: Vec<Loss>,
 }
 
 /// Counts of pictures.
@@ -207,8 +211,10 @@ pub(crate) fn run<R: Read + Send + 'static, W: Write>(
         let ways_out = encode::WaysOut { used: &used_pictures, tags: &video_tags, first_pass: &recorded };
         encode::run(plans, ways_out, rate, &encode_options, &encode_counters)
     })?);
-    let sound_options = options.clone();
-    stages.push(spawn(Stage::Sound, &counters, move || sound::run(&sound_input, &tags, &sound_options))?);
+    let (sound_options, sound_counters) = (options.clone(), counters.clone());
+    stages.push(spawn(Stage::Sound, &counters, move || {
+        sound::run(&sound_input, &tags, &sound_options, &sound_counters)
+    })?);
 
     let muxing = counters.clocks.enter(Stage::Mux);
     let muxed = interleave::run(&interleaver_input, target, &counters, observe);
@@ -226,26 +232,29 @@ pub(crate) fn run<R: Read + Send + 'static, W: Write>(
         Ok(muxed) => Some(muxed),
     };
     drop(interleaver_input);
-    let (mut failures, mut warnings) = (Vec::new(), Vec::new());
+    let (mut failures, mut notes) = (Vec::new(), Vec::new());
     for (stage, handle) in stages {
         match handle.join() {
-            Ok(Ok(more)) => warnings.extend(more),
+            Ok(Ok(more)) => notes.extend(more),
             Ok(Err(stop)) => failures.extend(name(stop)),
             Err(_) => failures.push(Error::Stage(stage)),
         }
     }
+    let mut warnings = counters.damage.warnings();
+    if options.strict && !warnings.is_empty() {
+        let problem = InputError::Damaged { first: warnings.swap_remove(0) };
+        failures.push(Error::Input { name: names.input.to_owned(), problem });
+    }
+    warnings.extend(notes);
     if let Some(first) = failures.into_iter().next() {
         return Err(first);
-    }
-    if counters.damaged.get() > 0 {
-        let damaged = counters.damaged.get();
-        warnings.push(format!("damaged pictures, replaced by the ones before them: {damaged}"));
     }
     let (body, head, mut report) = muxed.ok_or(Error::Stage("interleave"))?;
     report.pictures = counters.pictures();
     report.psnr = report.size.filter(|_| options.psnr).map(|size| counters.psnr(size));
     report.cpu = counters.clocks.read();
     report.warnings = warnings;
+    report.losses = counters.damage.places();
     Ok(Outcome { body, head, report, first_pass: first_pass.try_recv().ok() })
 }
 

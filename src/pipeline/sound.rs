@@ -5,6 +5,8 @@ use std::sync::mpsc::{Receiver, Sender};
 use oggflv_mp3 as mp3;
 
 use super::Stop;
+use super::counters::Counters;
+use super::damage::Loss;
 use super::interleave::Tag;
 use super::queue::jitter;
 use crate::error::{InputError, OutputError};
@@ -14,18 +16,103 @@ use crate::options::{AudioRate, Options};
 use crate::resample::{self, Downmix, Resampler, flv_rate};
 use crate::time::Time;
 use crate::vorbis::{self, Pcm, Placement, Timeline};
+use crate::{flac, opus};
 
 /// How much silence may stand for what is missing.
 const SILENCE_LIMIT_HOURS: u32 = 6;
 /// Samples of silence that are encoded at a time.
 const SILENCE_SAMPLES: usize = 1 << 14;
+/// A link may begin as much before the end of the one before without a warning.
+const SMALL_OVERLAP: Time = Time::from_milliseconds(50);
+
+/// What decodes the sound of a stream, packet by packet.
+pub(super) trait SoundDecoder: Send {
+    /// Samples per second and channel.
+    fn sample_rate(&self) -> u32;
+    /// Number of channels, 1..=8.
+    fn channels(&self) -> usize;
+    /// Samples at the start of the stream that are not to be heard.
+    fn lead(&self) -> usize {
+        0
+    }
+    /// Decodes a data packet; no samples if it yields none, or cannot be decoded.
+    fn decode(&mut self, packet: &[u8]) -> Pcm;
+    /// Forgets what came before, which is lost, or comes again.
+    fn reset(&mut self);
+}
+
+impl SoundDecoder for vorbis::Decoder {
+    fn sample_rate(&self) -> u32 {
+        self.sample_rate()
+    }
+
+    fn channels(&self) -> usize {
+        self.channels()
+    }
+
+    fn decode(&mut self, packet: &[u8]) -> Pcm {
+        self.decode(packet).unwrap_or_default()
+    }
+
+    fn reset(&mut self) {
+        self.reset();
+    }
+}
+
+impl SoundDecoder for opus::Decoder {
+    fn sample_rate(&self) -> u32 {
+        opus::SAMPLE_RATE
+    }
+
+    fn channels(&self) -> usize {
+        self.channels()
+    }
+
+    fn lead(&self) -> usize {
+        self.pre_skip()
+    }
+
+    fn decode(&mut self, packet: &[u8]) -> Pcm {
+        self.decode(packet)
+    }
+
+    fn reset(&mut self) {
+        self.reset();
+    }
+}
+
+impl SoundDecoder for flac::Decoder {
+    fn sample_rate(&self) -> u32 {
+        self.sample_rate()
+    }
+
+    fn channels(&self) -> usize {
+        self.channels()
+    }
+
+    fn decode(&mut self, packet: &[u8]) -> Pcm {
+        self.decode(packet)
+    }
+
+    /// Every packet stands for itself.
+    fn reset(&mut self) {}
+}
+
+/// Decodes a packet without the samples of the lead; `lead` is what is left of it.
+pub(super) fn decode_after(lead: &mut usize, decoder: &mut dyn SoundDecoder, packet: &[u8]) -> Pcm {
+    let mut block = decoder.decode(packet);
+    let skipped = (*lead).min(block.first().map_or(0, Vec::len));
+    *lead -= skipped;
+    block.iter_mut().for_each(|channel| drop(channel.drain(..skipped)));
+    block
+}
 
 /// What the sound stage takes.
 pub(super) enum AudioInput {
     /// The packets that follow are decoded by this; sample 0 of their stream is heard at `offset`, which may lie
     /// before the start.
-    Link { decoder: Box<vorbis::Decoder>, offset: Time },
-    /// A Vorbis audio packet.
+    Link { decoder: Box<dyn SoundDecoder>, offset: Time },
+    /// A data packet.
     Packet(Packet),
     /// The packets that follow are heard much later than the ones before.
     Leap,
@@ -52,10 +139,10 @@ pub(super) fn run(
     packets: &Receiver<AudioInput>,
     tags: &Sender<Tag>,
     options: &Options,
+    counters: &Counters,
 ) -> Result<Vec<String>, Stop> {
-    let mut output = Output { sink: None, options, tags };
+    let mut output = Output { sink: None, idle_until: None, options, tags, counters };
     let mut link: Option<Link> = None;
-    let mut damaged = 0_u64;
     for input in packets {
         jitter();
         match input {
@@ -66,7 +153,7 @@ pub(super) fn run(
             }
             AudioInput::Packet(packet) => {
                 if let Some(link) = &mut link {
-                    damaged += u64::from(!link.decode(&packet, &mut output)?);
+                    link.decode(&packet, &mut output)?;
                 }
             }
             AudioInput::Leap => {
@@ -85,8 +172,7 @@ pub(super) fn run(
                     link.flush(&mut output)?;
                 }
                 output.finish(time)?;
-                let warning = format!("damaged packets of sound, replaced by silence: {damaged}");
-                return Ok(if damaged > 0 { vec![warning] } else { Vec::new() });
+                return Ok(Vec::new());
             }
         }
     }
@@ -95,30 +181,38 @@ pub(super) fn run(
 
 /// The sound of one link of the chain.
 struct Link {
-    decoder: Box<vorbis::Decoder>,
+    decoder: Box<dyn SoundDecoder>,
+    /// Samples that are still to be left out at the start.
+    lead: usize,
     timeline: Timeline,
     offset: Time,
     /// Made when the first sample comes.
     conversion: Option<(Downmix, Resampler)>,
+    /// Whether packets were lost since the last sample.
+    lost: bool,
 }
 
 impl Link {
-    fn new(decoder: Box<vorbis::Decoder>, offset: Time) -> Self {
+    fn new(decoder: Box<dyn SoundDecoder>, offset: Time) -> Self {
         let timeline = Timeline::new(decoder.sample_rate(), decoder.channels());
-        Self { decoder, timeline, offset, conversion: None }
+        let lead = decoder.lead();
+        Self { decoder, lead, timeline, offset, conversion: None, lost: false }
     }
 
-    /// Decodes a packet and puts out what of it has found its place; tells whether it could be decoded.
-    fn decode(&mut self, packet: &Packet, output: &mut Output<'_>) -> Result<bool, Stop> {
+    /// Decodes a packet and puts out what of it has found its place.
+    fn decode(&mut self, packet: &Packet, output: &mut Output<'_>) -> Result<(), Stop> {
         if packet.lost_before {
             self.decoder.reset();
+            self.lost |= self.conversion.is_none();
         }
-        let decoded = self.decoder.decode(&packet.data);
-        let intact = decoded.is_ok();
-        let placed = self.timeline.push(&decoded.unwrap_or_default(), packet.into());
+        let block = decode_after(&mut self.lead, &mut *self.decoder, &packet.data);
+        let placed = self.timeline.push(&block, packet.into());
         let start = self.timeline.start();
-        self.convert(placed, start, output)?;
-        Ok(intact)
+        if let Some((index, samples)) = self.timeline.take_loss() {
+            let time = |index| self.offset + Time::from_units(index, self.decoder.sample_rate(), 1);
+            output.counters.damage.add(Loss::sound(time(index), time(index + samples)));
+        }
+        self.convert(placed, start, output)
     }
 
     fn convert(&mut self, pcm: Pcm, start: Option<i64>, output: &mut Output<'_>) -> Result<(), Stop> {
@@ -126,11 +220,20 @@ impl Link {
             return Ok(());
         }
         let source_rate = self.decoder.sample_rate();
-        let sink = output.open(source_rate, self.decoder.channels())?;
+        output.open(source_rate, self.decoder.channels())?;
+        let Some(sink) = &mut output.sink else { return Ok(()) };
         let (downmix, resampler) = match &mut self.conversion {
             Some(conversion) => conversion,
             None => {
                 let start = self.offset + Time::from_units(start.unwrap_or(0), source_rate, 1);
+                let end = sink.end();
+                if std::mem::take(&mut self.lost) && start > end {
+                    output.counters.damage.add(Loss::sound(end, start));
+                }
+                // It comes too late: what follows it was heard.
+                if end - start > SMALL_OVERLAP {
+                    output.counters.damage.add(Loss::sound(start, end));
+                }
                 sink.seek(start)?;
                 let problem =
                     |problem: resample::Error| Stop::Output(OutputError::Sound { problem: problem.into() });
@@ -180,26 +283,33 @@ fn with_channels(mut pcm: Pcm, channels: usize) -> Pcm {
 /// Opens the sink when the first sample comes; only then it is known that there is sound.
 struct Output<'a> {
     sink: Option<Sink<'a>>,
+    /// Up to when it was said that nothing comes, before there was a sink.
+    idle_until: Option<Time>,
     options: &'a Options,
     tags: &'a Sender<Tag>,
+    counters: &'a Counters,
 }
 
-impl<'a> Output<'a> {
-    /// The sink, which keeps the format that the first link asks for.
-    fn open(&mut self, source_rate: u32, source_channels: usize) -> Result<&mut Sink<'a>, Stop> {
-        match &mut self.sink {
-            Some(sink) => Ok(sink),
-            none => Ok(none.insert(Sink::new(source_rate, source_channels, self.options, self.tags)?)),
+impl Output<'_> {
+    /// Makes the sink, which keeps the format that the first link with sound asks for.
+    fn open(&mut self, source_rate: u32, source_channels: usize) -> Result<(), Stop> {
+        if self.sink.is_none() {
+            let sink = Sink::new(source_rate, source_channels, self.idle_until, self.options, self.tags)?;
+            self.sink = Some(sink);
         }
+        Ok(())
     }
 
     /// Puts silence out until `time`. Of the frames that this takes the encoder still has some.
     fn idle(&mut self, time: Time) -> Result<(), Stop> {
-        if let Some(sink) = &mut self.sink {
-            sink.pause(time)?;
-            self.tags.send(Tag::AudioIdle { time: sink.next_frame().min(time) })?;
-        }
-        Ok(())
+        let time = match &mut self.sink {
+            Some(sink) => {
+                sink.pause(time)?;
+                sink.next_frame().min(time)
+            }
+            None => *self.idle_until.insert(time),
+        };
+        Ok(self.tags.send(Tag::AudioIdle { time })?)
     }
 
     fn finish(self, pictures_end: Time) -> Result<(), Stop> {
@@ -213,6 +323,8 @@ struct Sink<'a> {
     encoder: mp3::Encoder,
     format: AudioFormat,
     tags: &'a Sender<Tag>,
+    /// When the first sample is heard: later than the start if only a later link has sound.
+    origin: Time,
     /// Samples a channel that were given to the encoder.
     samples: i64,
     /// MP3 frames that came of them.
@@ -227,6 +339,7 @@ impl<'a> Sink<'a> {
     fn new(
         source_rate: u32,
         source_channels: usize,
+        idle_until: Option<Time>,
         options: &Options,
         tags: &'a Sender<Tag>,
     ) -> Result<Self, Stop> {
@@ -241,14 +354,30 @@ impl<'a> Sink<'a> {
         let encoder =
             encoder.map_err(|problem| Stop::Output(OutputError::Sound { problem: problem.into() }))?;
         let delay = Time::from_units(encoder.delay() as i64, format.sample_rate, 1);
-        tags.send(Tag::AudioStart { format, delay })?;
-        Ok(Self { encoder, format, tags, samples: 0, silence: 0, frames: 0, surplus: 0 })
+        tags.send(Tag::AudioStart { format, delay, after: idle_until })?;
+        let origin = idle_until.unwrap_or_default();
+        Ok(Self { encoder, format, tags, origin, samples: 0, silence: 0, frames: 0, surplus: 0 })
+    }
+
+    /// The sample that is heard at `time`.
+    fn sample_at(&self, time: Time) -> i64 {
+        (time - self.origin).to_units(self.format.sample_rate, 1)
+    }
+
+    /// When a sample is heard.
+    fn time_of(&self, sample: i64) -> Time {
+        self.origin + Time::from_units(sample, self.format.sample_rate, 1)
+    }
+
+    /// When the sample is heard that comes next.
+    fn end(&self) -> Time {
+        self.time_of(self.samples)
     }
 
     /// Makes the next sample the one that is heard at `time`: by silence, or by leaving samples out.
     fn seek(&mut self, time: Time) -> Result<(), Stop> {
         self.pause(time)?;
-        self.surplus = usize::try_from(self.samples - time.to_units(self.format.sample_rate, 1)).unwrap_or(0);
+        self.surplus = usize::try_from(self.samples - self.sample_at(time)).unwrap_or(0);
         Ok(())
     }
 
@@ -257,7 +386,7 @@ impl<'a> Sink<'a> {
         if time > Time::FLV_LIMIT {
             return Err(Stop::Input(InputError::TooLong));
         }
-        let mut missing = (time.to_units(self.format.sample_rate, 1) - self.samples).max(0);
+        let mut missing = (self.sample_at(time) - self.samples).max(0);
         self.silence += missing;
         // Known before any of it is encoded.
         if self.silence > i64::from(SILENCE_LIMIT_HOURS * 3600) * i64::from(self.format.sample_rate) {
@@ -297,14 +426,13 @@ impl<'a> Sink<'a> {
 
     /// When the next frame is heard that the encoder gives.
     fn next_frame(&self) -> Time {
-        let start = self.frames * self.encoder.samples_per_frame() as i64;
-        Time::from_units(start, self.format.sample_rate, 1)
+        self.time_of(self.frames * self.encoder.samples_per_frame() as i64)
     }
 
     /// Ends the sound, not before the pictures, and tells when.
     fn finish(mut self, pictures_end: Time) -> Result<Time, Stop> {
         self.pause(pictures_end)?;
-        let end = Time::from_units(self.samples, self.format.sample_rate, 1);
+        let end = self.end();
         let mut frames = Vec::new();
         self.encoder.finish(&mut frames);
         self.send(frames)?;
@@ -322,7 +450,9 @@ mod tests {
     fn promises_are_kept() {
         let (tags, sent) = channel();
         let options = Options::default();
-        let mut output = Output { sink: None, options: &options, tags: &tags };
+        let counters = Counters::default();
+        let mut output =
+            Output { sink: None, idle_until: None, options: &options, tags: &tags, counters: &counters };
         output.open(44_100, 2).ok().unwrap();
         for time in [500, 1000, 1001, 3000] {
             output.idle(Time::from_milliseconds(time)).ok().unwrap();

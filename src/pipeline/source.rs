@@ -9,18 +9,22 @@ use std::sync::mpsc::SyncSender;
 use oggflv_theora as theora;
 
 use super::counters::Counters;
+use super::damage::Loss;
 use super::decode::VideoInput;
 use super::queue::jitter;
-use super::sound::AudioInput;
+use super::sound::{AudioInput, SoundDecoder, decode_after};
 use super::{Input, Stop};
 use crate::error::InputError;
-use crate::ogg::{Codec, Demuxer, HeaderCollector, Headers, Packet, Stream, StreamEnd};
+use crate::ogg::{Codec, Damage, Demuxer, HeaderCollector, Headers, Packet, Stream, StreamEnd};
 use crate::options::Options;
 use crate::time::Time;
 use crate::vorbis::{self, Timeline};
+use crate::{flac, opus};
 
 /// A leap of more than this, of pictures or of sound, is taken for an error of the granule positions.
 const LONGEST_LEAP: Time = Time::from_seconds(3600);
+/// A frame rate at which pictures stand longer than this is taken for an error of the header.
+const SLOWEST_PICTURE: Time = Time::from_seconds(600);
 /// The last picture stands no longer than this, whatever the frame rate.
 const LONGEST_PICTURE: Time = Time::from_seconds(60);
 /// Sound and pictures whose starts lie farther apart than this are taken to start together.
@@ -31,6 +35,9 @@ const LONGEST_PAGE: Time = Time::from_seconds(60);
 const LATEST_START: Time = Time::from_seconds(10 * 365 * 86_400);
 /// How often a stage whose stream pauses is told how far the other one has come.
 const IDLE_INTERVAL: Time = Time::from_milliseconds(500);
+/// A stream of which nothing comes while the other one goes on for this long, and this many bytes of it come, pauses:
+/// it holds the other one back no longer. What still comes of that time is left out.
+const PAUSE: (Time, usize) = (Time::from_seconds(10), 8 << 20);
 /// Bytes of packets that may be held until the starts of both streams are known.
 const PREROLL_LIMIT: usize = 16 << 20;
 
@@ -58,92 +65,41 @@ pub(super) fn run<R: Read>(
     let mut demuxer = Demuxer::new(Counted { inner: input.reader, counters: counters.clone() });
     let mut source = Source {
         ends: input.ends,
-        counters,
+        options,
+        counters: &counters,
         video: Edge::new(video),
         audio: Edge::new(audio),
+        streams: Vec::new(),
         link: Link::new(0),
         base: Time::ZERO,
         video_end: Time::ZERO,
-        decoder_threads: options.decoder_threads(),
-        left_out: Vec::new(),
+        notes: Vec::new(),
     };
+    if !options.video {
+        source.video.end(VideoInput::End { time: Time::ZERO })?;
+    }
+    if !options.audio {
+        source.audio.end(AudioInput::End { time: Time::ZERO })?;
+    }
     while let Some(packet) = demuxer.next_packet().map_err(|error| Stop::Input(error.into()))? {
         let stream = packet.stream;
-        let Stream { link: number, serial, codec } = demuxer.streams()[stream];
-        if number != source.link.number {
-            source.finish_link()?;
-            source.link = Link::new(number);
-        }
-        let taken = match codec {
-            Codec::Theora if options.video => source.take_video(packet, serial)?,
-            Codec::Vorbis if options.audio => source.take_audio(packet, serial)?,
-            _ => false,
-        };
-        if !taken {
+        source.streams.extend_from_slice(&demuxer.streams()[source.streams.len()..]);
+        if !source.take(packet)? {
             demuxer.ignore(stream);
         }
     }
     source.finish_link()?;
-    let converted = |codec| match codec {
-        Codec::Theora => options.video,
-        Codec::Vorbis => options.audio,
-        _ => false,
-    };
+    source.streams.extend_from_slice(&demuxer.streams()[source.streams.len()..]);
     if demuxer.pages() == 0 {
         return Err(Stop::Input(InputError::NotOgg));
     }
-    if !demuxer.streams().iter().any(|stream| converted(stream.codec)) {
-        let mut found: Vec<String> =
-            demuxer.streams().iter().map(|stream| stream.codec.to_string()).collect();
-        found.dedup();
-        let found = if found.is_empty() { "nothing".to_owned() } else { found.join(", ") };
-        let wanted = match (options.video, options.audio) {
-            (true, false) => "Theora",
-            (false, true) => "Vorbis",
-            _ => "Theora or Vorbis",
-        };
-        return Err(Stop::Input(InputError::NoStreams { wanted, found }));
-    }
+    source.check_found()?;
+    source.note_damage(demuxer.damage());
+    source.note_streams();
     let end = source.video_end;
     source.video.end(VideoInput::End { time: end })?;
     source.audio.end(AudioInput::End { time: end })?;
-    let mut warnings = warnings(&demuxer);
-    warnings.extend(source.left_out);
-    Ok(warnings)
-}
-
-/// What of the input did not reach the decoders.
-fn warnings<R: Read>(demuxer: &Demuxer<Counted<R>>) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for stream in demuxer.streams() {
-        if matches!(
-            stream.codec,
-            Codec::Opus | Codec::Speex | Codec::Flac | Codec::Dirac | Codec::Vp8 | Codec::Daala
-        ) {
-            warnings.push(format!("the {} stream was left out: it cannot be decoded", stream.codec));
-        }
-    }
-    let damage = demuxer.damage();
-    let lost = damage.incomplete_packets + damage.packets_over_limit;
-    let kinds = [
-        // Where the file is cut off, these are those of the cut page.
-        (if damage.truncated { 0 } else { damage.bytes_outside_pages }, "bytes outside pages"),
-        (damage.pages_with_bad_crc, "bad checksums"),
-        (damage.page_gaps, "gaps in page numbers"),
-        (lost, "lost packets"),
-    ];
-    let kinds: Vec<String> = kinds
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, kind)| format!("{kind}: {count}"))
-        .collect();
-    if !kinds.is_empty() {
-        warnings.push(format!("the file is damaged ({})", kinds.join(", ")));
-    }
-    if damage.truncated {
-        warnings.push("the file is cut off: it ends within a page or a packet".to_owned());
-    }
-    warnings
+    Ok(source.notes)
 }
 
 /// The way to a decoder.
@@ -152,11 +108,13 @@ struct Edge<'a, T> {
     sender: Option<&'a SyncSender<T>>,
     /// Up to when the stage knows that nothing comes.
     idle_until: Time,
+    /// Bytes that came of the other stream since the last packet of this one.
+    missed_bytes: usize,
 }
 
 impl<'a, T> Edge<'a, T> {
     fn new(sender: &'a SyncSender<T>) -> Self {
-        Self { sender: Some(sender), idle_until: Time::ZERO }
+        Self { sender: Some(sender), idle_until: Time::ZERO, missed_bytes: 0 }
     }
 
     fn send(&self, message: T) -> Result<(), Stop> {
@@ -169,9 +127,11 @@ impl<'a, T> Edge<'a, T> {
         self.sender.take().map_or(Ok(()), |sender| Ok(sender.send(message)?))
     }
 
-    /// Whether it is time to tell the stage that nothing comes before `time`.
-    fn is_idle(&mut self, time: Time) -> bool {
-        let due = self.sender.is_some() && time - self.idle_until >= IDLE_INTERVAL;
+    /// Whether it is time to tell the stage that nothing comes before `time`, where the other stream has come to;
+    /// `end` is where this one has come to, `None` if nothing is to come of it.
+    fn is_idle(&mut self, end: Option<Time>, time: Time) -> bool {
+        let pauses = |end| self.missed_bytes > PAUSE.1 && time - end > PAUSE.0;
+        let due = self.sender.is_some() && end.is_none_or(pauses) && time - self.idle_until >= IDLE_INTERVAL;
         if due {
             self.idle_until = time;
         }
@@ -182,30 +142,80 @@ impl<'a, T> Edge<'a, T> {
 /// The stage's state.
 struct Source<'a> {
     ends: Vec<StreamEnd>,
-    counters: Arc<Counters>,
+    options: &'a Options,
+    counters: &'a Counters,
     video: Edge<'a, VideoInput>,
     audio: Edge<'a, AudioInput>,
+    /// All streams so far.
+    streams: Vec<Stream>,
     link: Link,
     /// Where the current link of the chain begins on the output's timeline.
     base: Time,
     /// Where the pictures end on the output's timeline, so far.
     video_end: Time,
-    /// Threads for decoding pictures.
-    decoder_threads: NonZeroUsize,
-    /// Warnings of streams that came too late.
-    left_out: Vec<String>,
+    /// What the user should know.
+    notes: Vec<String>,
 }
 
 impl Source<'_> {
-    /// Takes a packet of a Theora stream; tells whether the stream is wanted.
-    fn take_video(&mut self, packet: Packet, serial: u32) -> Result<bool, Stop> {
-        if self.video.sender.is_none() {
-            return Ok(self.leave_out("pictures"));
+    /// Takes a packet; tells whether its stream is wanted.
+    fn take(&mut self, packet: Packet) -> Result<bool, Stop> {
+        let Stream { link, codec, .. } = self.streams[packet.stream];
+        if link != self.link.number {
+            self.finish_link()?;
+            self.link = Link::new(link);
         }
-        let track = match &mut self.link.video {
-            Some(track) => track,
-            none => none.insert(VideoTrack::new(packet.stream, serial)?),
-        };
+        if codec == Codec::Theora && self.options.video {
+            let taken = self.take_video(packet);
+            self.or_without(taken, |link| link.video = None)
+        } else if codec.is_audio() && self.options.audio {
+            let taken = self.take_audio(packet, codec);
+            self.or_without(taken, |link| link.audio = None)
+        } else {
+            Ok(false)
+        }
+    }
+
+    /// Once there is a link to convert, a stream of a later one whose headers are wrong is left out.
+    fn or_without(
+        &mut self,
+        taken: Result<bool, Stop>,
+        leave_out: impl FnOnce(&mut Link),
+    ) -> Result<bool, Stop> {
+        match taken {
+            Err(Stop::Input(problem @ (InputError::Headers { .. } | InputError::HeadersMissing { .. })))
+                if self.link.number > 0 =>
+            {
+                let problem = match problem {
+                    InputError::Headers { problem, .. } => problem.to_string(),
+                    InputError::HeadersMissing { codec } => format!("{codec} stream without all headers"),
+                    other => other.to_string(),
+                };
+                let part = self.link.number + 1;
+                self.counters.damage.note(format!("a stream of part {part} is left out: {problem}"));
+                leave_out(&mut self.link);
+                Ok(false)
+            }
+            other => other,
+        }
+    }
+
+    /// Whether a stream is the one of its kind in its link that is to be converted, if there is none yet.
+    fn is_chosen(&self, stream: usize, kind: impl Fn(Codec) -> bool, choice: Option<NonZeroUsize>) -> bool {
+        let link = self.streams[stream].link;
+        let before = self.streams[..stream].iter().rev().take_while(|stream| stream.link == link);
+        choice.is_none_or(|number| number.get() == 1 + before.filter(|stream| kind(stream.codec)).count())
+    }
+
+    /// Takes a packet of a Theora stream; tells whether the stream is wanted.
+    fn take_video(&mut self, packet: Packet) -> Result<bool, Stop> {
+        if self.link.video.is_none() {
+            if !self.is_chosen(packet.stream, Codec::is_video, self.options.video_stream) {
+                return Ok(false);
+            }
+            self.link.video = Some(VideoTrack::new(packet.stream)?);
+        }
+        let Some(track) = &mut self.link.video else { return Ok(false) };
         if track.stream != packet.stream {
             return Ok(false);
         }
@@ -213,7 +223,7 @@ impl Source<'_> {
             if let Some(headers) =
                 headers.push(packet).map_err(|problem| headers_error(Codec::Theora, problem))?
             {
-                track.start_decoder(&headers, self.decoder_threads)?;
+                track.start_decoder(&headers, self.options)?;
                 self.hand_over()?;
             }
         } else if !theora::is_header(&packet.data) {
@@ -227,26 +237,31 @@ impl Source<'_> {
         Ok(true)
     }
 
-    /// Takes a packet of a Vorbis stream; tells whether the stream is wanted.
-    fn take_audio(&mut self, packet: Packet, serial: u32) -> Result<bool, Stop> {
-        if self.audio.sender.is_none() {
-            return Ok(self.leave_out("sound"));
+    /// Takes a packet of a sound stream; tells whether the stream is wanted.
+    fn take_audio(&mut self, mut packet: Packet, codec: Codec) -> Result<bool, Stop> {
+        if self.link.audio.is_none() {
+            if !self.is_chosen(packet.stream, Codec::is_audio, self.options.audio_stream) {
+                return Ok(false);
+            }
+            self.link.audio = Some(AudioTrack::new(packet.stream, codec));
         }
-        let track = match &mut self.link.audio {
-            Some(track) => track,
-            none => none.insert(AudioTrack::new(packet.stream, serial)?),
-        };
+        let Some(track) = &mut self.link.audio else { return Ok(false) };
         if track.stream != packet.stream {
             return Ok(false);
         }
-        if let Some(headers) = &mut track.headers {
-            if let Some(headers) =
-                headers.push(packet).map_err(|problem| headers_error(Codec::Vorbis, problem))?
-            {
-                track.start_decoder(&headers)?;
+        if !track.has_headers {
+            if track.take_header(packet)? {
                 self.hand_over()?;
             }
-        } else if self.link.preroll.is_some() {
+            return Ok(true);
+        }
+        if codec.is_header(&packet.data) {
+            return Ok(true);
+        }
+        // Positions count the lead, too.
+        packet.page_granule_pos =
+            packet.page_granule_pos.map(|granule_pos| granule_pos.saturating_sub(track.lead as i64));
+        if self.link.preroll.is_some() {
             track.find_start(&packet);
             self.hold(packet)?;
         } else {
@@ -255,13 +270,121 @@ impl Source<'_> {
         Ok(true)
     }
 
-    /// Notes that a stream begins when the output can no longer have one of its kind.
-    fn leave_out(&mut self, what: &str) -> bool {
-        let warning = format!("the {what} of a later part were left out, since the first part has none");
-        if !self.left_out.contains(&warning) {
-            self.left_out.push(warning);
+    /// The codecs of the current link's streams of a kind.
+    fn kinds(&self, kind: impl Fn(Codec) -> bool) -> Vec<Codec> {
+        let streams = self.streams.iter().rev().take_while(|stream| stream.link >= self.link.number);
+        let of_link = streams.filter(|stream| stream.link == self.link.number && kind(stream.codec));
+        let mut codecs: Vec<Codec> = of_link.map(|stream| stream.codec).collect();
+        codecs.reverse();
+        codecs
+    }
+
+    /// Refuses a choice that cannot be followed, now that all streams of the link are known.
+    fn check_choice(&self) -> Result<(), Stop> {
+        let (video, audio) = (self.kinds(Codec::is_video), self.kinds(Codec::is_audio));
+        for (kind, wanted, number, codecs) in [
+            ("video", self.options.video, self.options.video_stream, &video),
+            ("audio", self.options.audio, self.options.audio_stream, &audio),
+        ] {
+            let Some(number) = number.filter(|_| wanted).map(NonZeroUsize::get) else { continue };
+            match codecs.get(number - 1) {
+                Some(&codec) if !codec.is_decoded() => {
+                    return Err(Stop::Input(InputError::Undecodable { codec }));
+                }
+                None if self.link.number == 0 => {
+                    let count = codecs.len();
+                    return Err(Stop::Input(InputError::NoSuchStream { kind, number, count }));
+                }
+                _ => {}
+            }
         }
-        false
+        match audio.first() {
+            Some(&codec) if self.options.audio && !audio.iter().any(|codec| codec.is_decoded()) => {
+                Err(Stop::Input(InputError::Undecodable { codec }))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses an input in which there is nothing to convert.
+    fn check_found(&self) -> Result<(), Stop> {
+        let wanted = |codec: Codec| {
+            codec.is_decoded()
+                && (codec.is_video() && self.options.video || codec.is_audio() && self.options.audio)
+        };
+        if self.streams.iter().any(|stream| wanted(stream.codec)) {
+            return Ok(());
+        }
+        let mut found: Vec<String> = Vec::new();
+        for stream in &self.streams {
+            let codec = stream.codec.to_string();
+            if !found.contains(&codec) {
+                found.push(codec);
+            }
+        }
+        let found = if found.is_empty() { "nothing".to_owned() } else { found.join(", ") };
+        let wanted = match (self.options.video, self.options.audio) {
+            (true, false) => "Theora",
+            (false, true) => "Vorbis, Opus or FLAC",
+            _ => "Theora, Vorbis, Opus or FLAC",
+        };
+        Err(Stop::Input(InputError::NoStreams { wanted, found }))
+    }
+
+    /// Says which streams were left out.
+    fn note_streams(&mut self) {
+        let (mut link, mut video, mut audio) = (u32::MAX, 0, 0);
+        for &Stream { link: of_link, codec, .. } in &self.streams {
+            if of_link != link {
+                (link, video, audio) = (of_link, 0, 0);
+            }
+            video += usize::from(codec.is_video());
+            audio += usize::from(codec.is_audio());
+            let (kind, wanted, chosen, count) = match codec {
+                codec if codec.is_video() => ("video", self.options.video, self.options.video_stream, video),
+                codec if codec.is_audio() => ("audio", self.options.audio, self.options.audio_stream, audio),
+                _ => ("", true, None, 1),
+            };
+            let note = if !wanted || codec == Codec::Skeleton {
+                continue;
+            } else if !codec.is_decoded() {
+                format!("the {codec} stream is left out: it cannot be converted")
+            } else if count > 1 && chosen.is_none() {
+                format!("there is more than one {kind} stream: --{kind}-stream picks another than the first")
+            } else {
+                continue;
+            };
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+        }
+    }
+
+    /// Says what of the input did not reach the decoders.
+    fn note_damage(&self, damage: &Damage) {
+        let kinds = [
+            // Where the file is cut off, these are those of the cut page.
+            (if damage.truncated { 0 } else { damage.bytes_outside_pages }, "bytes outside pages"),
+            (damage.pages_with_bad_crc, "bad checksums"),
+            (damage.page_gaps, "gaps in page numbers"),
+            (damage.pages_without_bos, "pages of streams without a beginning"),
+            (damage.incomplete_packets + damage.packets_over_limit, "lost packets"),
+            (damage.streams_over_limit, "streams too many"),
+        ];
+        let kinds: Vec<String> = kinds
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, kind)| format!("{kind}: {count}"))
+            .collect();
+        if !kinds.is_empty() {
+            self.counters.damage.note(format!("the file is damaged ({})", kinds.join(", ")));
+        }
+        if damage.truncated {
+            let end = self.base;
+            self.counters
+                .damage
+                .note(format!("the file is cut off at {end}: it ends within a page or a packet"));
+        }
     }
 
     /// Keeps a data packet until the starts of all streams are known.
@@ -280,6 +403,7 @@ impl Source<'_> {
     /// Fixes where the streams of the link lie on the output's timeline: the earlier one starts at the link's base.
     fn begin_link(&mut self) -> Result<(), Stop> {
         let Some(preroll) = self.link.preroll.take() else { return Ok(()) };
+        self.check_choice()?;
         let video = self.link.video.as_ref().and_then(VideoTrack::start);
         let audio = self.link.audio.as_ref().and_then(AudioTrack::start);
         let (video, audio) = match (video, audio) {
@@ -300,14 +424,6 @@ impl Source<'_> {
             track.offset = self.base - audio;
         }
         self.tell_duration();
-        // What the first link does not have the output has not.
-        if self.link.number == 0 {
-            match (&self.link.video, &self.link.audio) {
-                (None, Some(_)) => self.video.end(VideoInput::End { time: Time::ZERO })?,
-                (Some(_), None) => self.audio.end(AudioInput::End { time: Time::ZERO })?,
-                _ => {}
-            }
-        }
         self.hand_over()?;
         for packet in preroll {
             if self.link.video.as_ref().is_some_and(|track| track.stream == packet.stream) {
@@ -321,10 +437,12 @@ impl Source<'_> {
 
     /// Notes how long the output becomes if this is the last link.
     fn tell_duration(&self) {
-        let granule_pos =
-            |serial| self.ends.iter().find(|end| end.serial == serial).map(|end| end.granule_pos);
-        let video = self.link.video.as_ref().and_then(|track| track.end_at(granule_pos(track.serial)?));
-        let audio = self.link.audio.as_ref().and_then(|track| track.end_at(granule_pos(track.serial)?));
+        let granule_pos = |stream: usize| {
+            let serial = self.streams[stream].serial;
+            self.ends.iter().find(|end| end.serial == serial).map(|end| end.granule_pos)
+        };
+        let video = self.link.video.as_ref().and_then(|track| track.end_at(granule_pos(track.stream)?));
+        let audio = self.link.audio.as_ref().and_then(|track| track.end_at(granule_pos(track.stream)?));
         let end = video.max(audio).map_or(0, |end| end.milliseconds().max(0) as u64);
         self.counters.milliseconds.set(end);
     }
@@ -351,12 +469,18 @@ impl Source<'_> {
             return Ok(());
         }
         track.ended = packet.last_on_eos_page;
-        let time = track.place(&packet);
+        let (time, lost) = track.place(&packet);
         if time > Time::FLV_LIMIT {
             return Err(Stop::Input(InputError::TooLong));
         }
+        if let Some(lost) = lost {
+            self.counters.damage.add(lost);
+        }
+        self.video.missed_bytes = 0;
+        self.audio.missed_bytes += packet.data.len();
         self.video.send(VideoInput::Packet { data: packet.data, time })?;
-        if self.link.audio.as_ref().is_none_or(|track| track.ended) && self.audio.is_idle(time) {
+        let sound = self.link.audio.as_ref().filter(|track| !track.ended);
+        if self.audio.is_idle(sound.map(|track| track.end().unwrap_or(self.base)), time) {
             self.audio.send(AudioInput::Idle { time })?;
         }
         Ok(())
@@ -375,8 +499,11 @@ impl Source<'_> {
         if time > Time::FLV_LIMIT {
             return Err(Stop::Input(InputError::TooLong));
         }
+        self.audio.missed_bytes = 0;
+        self.video.missed_bytes += packet.data.len();
         self.audio.send(AudioInput::Packet(packet))?;
-        if self.link.video.as_ref().is_none_or(|track| track.ended) && self.video.is_idle(time) {
+        let pictures = self.link.video.as_ref().filter(|track| !track.ended);
+        if self.video.is_idle(pictures.map(|track| track.end().unwrap_or(self.base)), time) {
             self.video.send(VideoInput::Idle { time })?;
         }
         Ok(())
@@ -385,12 +512,13 @@ impl Source<'_> {
     /// Sends what is still held; the next link begins where the longer stream of this one ends.
     fn finish_link(&mut self) -> Result<(), Stop> {
         self.begin_link()?;
-        let video_headers = self.link.video.as_ref().and_then(|track| track.headers.as_ref());
-        let audio_headers = self.link.audio.as_ref().and_then(|track| track.headers.as_ref());
-        for (codec, unfinished) in [(Codec::Theora, video_headers), (Codec::Vorbis, audio_headers)] {
-            if unfinished.is_some() {
-                return Err(Stop::Input(InputError::HeadersMissing { codec }));
-            }
+        if self.link.video.as_ref().is_some_and(|track| track.headers.is_some()) {
+            let missing = Err(Stop::Input(InputError::HeadersMissing { codec: Codec::Theora }));
+            self.or_without(missing, |link| link.video = None)?;
+        }
+        if let Some(track) = self.link.audio.as_ref().filter(|track| !track.has_headers) {
+            let missing = Err(Stop::Input(InputError::HeadersMissing { codec: track.codec }));
+            self.or_without(missing, |link| link.audio = None)?;
         }
         if let Some(end) = self.link.video.as_ref().and_then(VideoTrack::end) {
             self.video_end = end;
@@ -426,7 +554,6 @@ impl Link {
 /// The pictures of one link.
 struct VideoTrack {
     stream: usize,
-    serial: u32,
     /// Collects the headers until they are complete.
     headers: Option<HeaderCollector>,
     /// There from the last header until the decode stage gets it.
@@ -445,10 +572,9 @@ struct VideoTrack {
 }
 
 impl VideoTrack {
-    fn new(stream: usize, serial: u32) -> Result<Self, Stop> {
+    fn new(stream: usize) -> Result<Self, Stop> {
         Ok(Self {
             stream,
-            serial,
             headers: Some(
                 HeaderCollector::new(Codec::Theora)
                     .map_err(|problem| headers_error(Codec::Theora, problem))?,
@@ -463,16 +589,22 @@ impl VideoTrack {
         })
     }
 
-    fn start_decoder(&mut self, headers: &Headers, threads: NonZeroUsize) -> Result<(), Stop> {
+    fn start_decoder(&mut self, headers: &Headers, options: &Options) -> Result<(), Stop> {
+        let limits = theora::Limits { max_pixels: options.max_pixels };
         let decoder = (|| {
             let identification = theora::Identification::parse(&headers.identification)?;
             let setup = theora::Setup::parse(&headers.setup)?;
             self.identification = Some(identification.clone());
-            theora::ParallelDecoder::new(identification, setup, &theora::Limits::default(), threads)
+            theora::ParallelDecoder::new(identification, setup, &limits, options.decoder_threads())
         })();
         let decoder = decoder.map_err(|problem: theora::Error| {
             headers_error(Codec::Theora, format!("Theora stream: {problem}"))
         })?;
+        if self.time(1) > SLOWEST_PICTURE {
+            let seconds = SLOWEST_PICTURE.seconds();
+            let problem = format!("Theora stream: the frame rate is below one picture in {seconds} s");
+            return Err(headers_error(Codec::Theora, problem));
+        }
         self.decoder = Some(Box::new(decoder));
         self.headers = None;
         Ok(())
@@ -500,9 +632,9 @@ impl VideoTrack {
         }
     }
 
-    /// When the packet's picture appears in the output. Pictures follow one another: an index that goes back, or
-    /// that leaps, is not believed.
-    fn place(&mut self, packet: &Packet) -> Time {
+    /// When the packet's picture appears in the output, and which pictures are missing before it. Pictures follow one
+    /// another: an index that goes back, or that leaps, is not believed.
+    fn place(&mut self, packet: &Packet) -> (Time, Option<Loss>) {
         let index = self.index_of(packet).saturating_sub(self.surplus);
         let index = match self.next {
             Some(next) if index < next => next,
@@ -513,8 +645,11 @@ impl VideoTrack {
             Some(_) => index,
             None => index.max(0),
         };
-        self.next = Some(index.saturating_add(1));
-        self.time(index) + self.offset
+        let next = self.next.replace(index.saturating_add(1)).unwrap_or(index);
+        let time = |index| self.time(index) + self.offset;
+        let missing = u64::try_from(index - next).unwrap_or(0);
+        let lost = packet.lost_before.then(|| Loss::pictures(missing, time(next), time(index)));
+        (time(index), lost)
     }
 
     /// Start of picture `index` in the stream.
@@ -545,14 +680,17 @@ impl VideoTrack {
 /// The sound of one link.
 struct AudioTrack {
     stream: usize,
-    serial: u32,
-    /// Collects the headers until they are complete.
-    headers: Option<HeaderCollector>,
+    codec: Codec,
+    /// Collects the headers of Vorbis until they are complete.
+    headers: HeaderCollector,
+    has_headers: bool,
     /// There from the last header until the sound stage gets it.
-    decoder: Option<Box<vorbis::Decoder>>,
+    decoder: Option<Box<dyn SoundDecoder>>,
     sample_rate: u32,
-    /// Finds out where the first sample lies.
-    timeline: Option<Timeline>,
+    /// Samples that granule positions count but are not heard.
+    lead: usize,
+    /// How many of them are still to come, and what finds out where the first sample lies.
+    search: Option<(usize, Timeline)>,
     /// Index of the first sample, once it is known.
     first: Option<i64>,
     /// Index of the sample after the last one by the last granule position, once there is one.
@@ -566,43 +704,55 @@ struct AudioTrack {
 }
 
 impl AudioTrack {
-    fn new(stream: usize, serial: u32) -> Result<Self, Stop> {
-        Ok(Self {
+    fn new(stream: usize, codec: Codec) -> Self {
+        Self {
             stream,
-            serial,
-            headers: Some(
-                HeaderCollector::new(Codec::Vorbis)
-                    .map_err(|problem| headers_error(Codec::Vorbis, problem))?,
-            ),
+            codec,
+            headers: HeaderCollector::vorbis(),
+            has_headers: false,
             decoder: None,
             sample_rate: 0,
-            timeline: None,
+            lead: 0,
+            search: None,
             first: None,
             next: None,
             surplus: 0,
             offset: Time::ZERO,
             ended: false,
-        })
+        }
     }
 
-    fn start_decoder(&mut self, headers: &Headers) -> Result<(), Stop> {
-        let decoder = vorbis::Decoder::new(&headers.identification, &headers.comment, &headers.setup)
-            .map_err(|problem| headers_error(Codec::Vorbis, problem))?;
+    /// Takes a packet before the headers are complete; tells whether they are now.
+    fn take_header(&mut self, packet: Packet) -> Result<bool, Stop> {
+        let codec = self.codec;
+        let problem = |problem: Box<dyn Error + Send + Sync>| headers_error(codec, problem);
+        let decoder: Box<dyn SoundDecoder> = match codec {
+            Codec::Opus => Box::new(opus::Decoder::new(&packet.data).map_err(|error| problem(error.into()))?),
+            Codec::Flac => Box::new(flac::Decoder::new(&packet.data).map_err(|error| problem(error.into()))?),
+            _ => match self.headers.push(packet).map_err(|error| problem(error.into()))? {
+                None => return Ok(false),
+                Some(Headers { identification, comment, setup }) => Box::new(
+                    vorbis::Decoder::new(&identification, &comment, &setup)
+                        .map_err(|error| problem(error.into()))?,
+                ),
+            },
+        };
         self.sample_rate = decoder.sample_rate();
-        self.timeline = Some(Timeline::new(decoder.sample_rate(), decoder.channels()));
-        self.decoder = Some(Box::new(decoder));
-        self.headers = None;
-        Ok(())
+        self.lead = decoder.lead();
+        self.search = Some((self.lead, Timeline::new(decoder.sample_rate(), decoder.channels())));
+        self.decoder = Some(decoder);
+        self.has_headers = true;
+        Ok(true)
     }
 
     /// Decodes the packets up to the first granule position, only to learn where the sound starts.
     fn find_start(&mut self, packet: &Packet) {
-        let (Some(decoder), Some(timeline)) = (&mut self.decoder, &mut self.timeline) else { return };
-        timeline.push(&decoder.decode(&packet.data).unwrap_or_default(), packet.into());
+        let (Some(decoder), Some((lead, timeline))) = (&mut self.decoder, &mut self.search) else { return };
+        timeline.push(&decode_after(lead, &mut **decoder, &packet.data), packet.into());
         self.first = timeline.start();
         if self.first.is_some() {
             decoder.reset();
-            self.timeline = None;
+            self.search = None;
         }
     }
 
@@ -631,7 +781,7 @@ impl AudioTrack {
 
     /// Where the sound ends in the output if its last page has `granule_pos`.
     fn end_at(&self, granule_pos: i64) -> Option<Time> {
-        let sample = granule_pos.saturating_sub(self.surplus);
+        let sample = granule_pos.saturating_sub(self.lead as i64).saturating_sub(self.surplus);
         (self.sample_rate > 0).then(|| Time::from_units(sample, self.sample_rate, 1) + self.offset)
     }
 

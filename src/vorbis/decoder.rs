@@ -3,8 +3,8 @@
 use lewton::audio::{PreviousWindowRight, read_audio_packet_generic};
 use lewton::header::{HeaderReadError, IdentHeader, SetupHeader, read_header_ident, read_header_setup};
 
-use super::guard::quietly;
 use super::{Comments, Error, Pcm, header_body, setup};
+use crate::guard::quietly;
 
 /// Most channels: those whose meaning the specification defines (section 4.3.9).
 pub const MAX_CHANNELS: usize = 8;
@@ -42,7 +42,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Makes a decoder from the three header packets of a stream.
+    /// Makes a decoder from the three header packets of a stream. The comment header may be empty: it was lost.
     ///
     /// # Errors
     /// If a header is malformed, or asks for more than [`MAX_CHANNELS`], for a sample rate out of range or for more than the
@@ -58,7 +58,7 @@ impl Decoder {
                 value: ident.audio_sample_rate.into(),
             });
         }
-        let comments = Comments::parse(comment)?;
+        let comments = if comment.is_empty() { Comments::default() } else { Comments::parse(comment)? };
         let long_modes = setup::check(setup, ident.audio_channels.into())?;
         let setup = header("setup header", || {
             read_header_setup(setup, ident.audio_channels, (ident.blocksize_0, ident.blocksize_1))
@@ -168,7 +168,7 @@ fn limit(element: &'static str, value: u64, limit: u64) -> Result<(), Error> {
 }
 
 /// Brings the channels from the order of section 4.3.9 into that of [`Pcm`].
-fn to_wave_order(pcm: &mut Pcm) {
+pub(crate) fn to_wave_order(pcm: &mut Pcm) {
     match pcm.len() {
         // L C R ... → L R C ...
         3 | 5 => pcm.swap(1, 2),

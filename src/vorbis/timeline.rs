@@ -60,6 +60,10 @@ pub struct Timeline {
     held: Pcm,
     /// Where in `held` samples are missing, if they are.
     seam: Option<usize>,
+    /// What was lost of the samples let go last: where, and how many samples of silence stand for it.
+    loss: Option<(i64, i64)>,
+    /// Samples of silence put in since the last anchor.
+    filled: i64,
     /// Absolute index of the first sample.
     start: Option<i64>,
     /// Absolute index of the first held sample, once the start is known.
@@ -87,6 +91,8 @@ impl Timeline {
         Self {
             held: vec![Vec::new(); channels],
             seam: None,
+            loss: None,
+            filled: 0,
             start: None,
             position: 0,
             shift: 0,
@@ -103,6 +109,12 @@ impl Timeline {
     /// known. 0 at least.
     pub fn start(&self) -> Option<i64> {
         self.start
+    }
+
+    /// What was lost of the samples that were returned last, unless that was asked before: the absolute index where it
+    /// was, and how many samples of silence stand for it.
+    pub fn take_loss(&mut self) -> Option<(i64, i64)> {
+        self.loss.take()
     }
 
     /// Takes the block of the next packet: empty if the packet yielded none, be it the first one, or one
@@ -188,8 +200,11 @@ impl Timeline {
 
     /// Lets the held samples go.
     fn release(&mut self) -> Pcm {
-        self.seam = None;
         self.start.get_or_insert(0);
+        let filled = mem::take(&mut self.filled);
+        if let Some(at) = self.seam.take() {
+            self.loss = Some((self.position + at as i64, filled));
+        }
         self.position += length(&self.held) as i64;
         for (last, held) in self.last.iter_mut().zip(&self.held) {
             *last = held.last().copied().unwrap_or(*last);
@@ -211,6 +226,7 @@ impl Timeline {
     }
 
     fn insert_silence(&mut self, at: usize, missing: usize) {
+        self.filled += missing as i64;
         for channel in &mut self.held {
             let after = channel.split_off(at);
             channel.resize(at + missing, 0.0);
@@ -373,6 +389,7 @@ mod tests {
         run.push_at(&[], Placement { lost_before: true, ..Placement::default() });
         run.page(0.5, 60, 150);
         assert_eq!((run.timeline.start(), run.out.len()), (Some(0), 150));
+        assert_eq!(run.timeline.take_loss(), Some((40, 50)));
         assert!(run.out[45..90].iter().all(|&sample| sample == 0.0));
 
         // But not if the first granule position is too late for that.
@@ -391,6 +408,7 @@ mod tests {
         run.push_at(&[], Placement { lost_before: true, ..Placement::default() });
         run.page(0.5, 60, 203);
         assert_eq!(run.out.len(), 203);
+        assert_eq!((run.timeline.take_loss(), run.timeline.take_loss()), (Some((140, 3)), None));
         assert!(run.out[..140].iter().all(|&sample| sample == 0.5));
         assert!(run.out[140..143].iter().all(|&sample| sample < 0.4));
         assert!(run.out[148..].iter().all(|&sample| sample == 0.5));

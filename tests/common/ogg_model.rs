@@ -71,7 +71,7 @@ pub(crate) fn demux(input: &[u8]) -> (Vec<Stream>, Vec<Packet>) {
         let Some(stream) = current.iter_mut().find(|stream| stream.serial == serial) else { continue };
         has_data |= granule_pos > 0;
         stream.ended |= flags & EOS != 0;
-        if !streams[stream.index].codec.is_assembled() {
+        if !streams[stream.index].codec.is_decoded() {
             continue;
         }
         if sequence != stream.next_sequence {

@@ -17,7 +17,7 @@ thread_local! {
 /// that the program installs later replaces it: then panics are still caught here, but reported there.
 ///
 /// `f` must leave nothing half-changed that is used after a panic; the caller sees to that.
-pub(super) fn quietly<T>(f: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn quietly<T>(f: impl FnOnce() -> T) -> Option<T> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let previous = panic::take_hook();
