@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use oggflv::STANDARD_STREAM;
-use oggflv::options::{AudioRate, Line, Options, Preset, Quality, Size, VideoRate};
+use oggflv::options::{AudioRate, Filter, Fit, Line, Options, Preset, Quality, Size, VideoRate};
 use oggflv::time::Time;
 
 /// Seconds of the line that a player's buffer holds unless told.
@@ -29,9 +29,18 @@ pub(crate) struct Arguments {
     /// The FLV file, or - for standard output; without it, the input's name with the ending .flv
     output: Option<PathBuf>,
 
-    /// Picture size; without it, that of the source
-    #[arg(short, long, value_name = "WIDTHxHEIGHT", help_heading = "Picture")]
+    /// Picture size, such as 800x600, 800x-1 (the height as it comes), or 50%; without it, that of the source
+    #[arg(short, long, value_name = "WIDTHxHEIGHT", allow_hyphen_values = true, help_heading = "Picture")]
     size: Option<Size>,
+
+    /// What to do with pictures of another shape: stretch them, pad them with black, crop them, or make the output
+    /// smaller so that they fit inside
+    #[arg(long, value_name = "HOW", default_value_t, help_heading = "Picture")]
+    fit: Fit,
+
+    /// How to scale: bilinear, bicubic or lanczos3
+    #[arg(long, value_name = "NAME", default_value_t, help_heading = "Picture")]
+    filter: Filter,
 
     /// Constant quality, from 0 (smallest) to 100 (best); 20 more take twice the bits
     #[arg(short, long, value_name = "N", default_value_t, help_heading = "Picture")]
@@ -164,6 +173,8 @@ pub(crate) fn parse() -> Job {
     let defaults = Options::default();
     let options = Options {
         size: arguments.size,
+        fit: arguments.fit,
+        filter: arguments.filter,
         video_rate: match (arguments.target_size, arguments.video_bitrate) {
             (Some(bytes), _) => VideoRate::FileSize(bytes),
             (None, Some(bits_per_second)) => VideoRate::Average(bits_per_second),

@@ -94,6 +94,9 @@ impl<'a> Display<'a> {
                 for warning in report.warnings.iter().filter(|_| in_words) {
                     say(&format!("oggflv: {}: warning: {warning}", self.job.input.display()));
                 }
+                for note in report.notes.iter().filter(|_| in_words && self.job.talk == Talk::People) {
+                    say(&format!("oggflv: {}: note: {note}", self.job.input.display()));
+                }
                 if to_programs {
                     self.json(&Line::report(self.job, report, self.start.elapsed()));
                 } else if !self.bar.is_hidden() || report.psnr.is_some() {
@@ -176,6 +179,7 @@ enum Line {
         audio: Option<Audio>,
         cpu: BTreeMap<&'static str, f64>,
         warnings: Vec<String>,
+        notes: Vec<String>,
     },
     Error {
         message: String,
@@ -243,6 +247,7 @@ impl Line {
                 .then(|| Audio { bytes: report.audio_bytes, bitrate: bitrate(report.audio_bytes) }),
             cpu: report.cpu.iter().map(|(stage, time)| (*stage, time.as_secs_f64())).collect(),
             warnings: report.warnings.clone(),
+            notes: report.notes.clone(),
         }
     }
 }

@@ -106,6 +106,31 @@ fn standard_output_begins_before_the_input_ends() {
     assert!(child.wait().unwrap().success());
 }
 
+#[test]
+fn pictures_keep_their_shape_if_that_is_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    // The sample has 320x240.
+    let cases = [
+        (&["--size", "160x160"][..], "160x160", true),
+        (&["--size", "160x160", "--fit", "pad"], "160x160", false),
+        (&["--size", "160x160", "--fit", "inside"], "160x120", false),
+        (&["--size", "-1x60", "--filter", "lanczos3"], "80x60", false),
+        (&["--size", "25%"], "80x60", false),
+    ];
+    for (arguments, size, stretched) in cases {
+        let output = oggflv(folder.path(), &[&[SAMPLE, "out.flv", "-y"][..], arguments].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+        assert_eq!(stderr.contains("note: pictures of 320x240 fill 160x160"), stretched, "{stderr}");
+        let arguments = [&[SAMPLE, "out.flv", "-y", "--json"][..], arguments].concat();
+        let report = last_object(&oggflv(folder.path(), &arguments).stdout);
+        assert_eq!(format!("{}x{}", report["video"]["width"], report["video"]["height"]), size);
+        assert_eq!(report["notes"].as_array().unwrap().len(), usize::from(stretched));
+    }
+    let quiet = oggflv(folder.path(), &[SAMPLE, "out.flv", "-y", "--quiet", "--size", "160x160"]);
+    assert!(quiet.status.success() && quiet.stderr.is_empty(), "{quiet:?}");
+}
+
 /// The last of the objects that `--json` prints.
 fn last_object(printed: &[u8]) -> serde_json::Value {
     let printed = String::from_utf8_lossy(printed);
