@@ -42,9 +42,9 @@ impl ParallelDecoder {
     /// A decoder for the stream with these headers, which decodes with `threads` threads, the caller's among them.
     /// Inter frames before the first key frame predict from grey pictures: every sample is 0x80.
     ///
-    /// At most six packets for each thread are in work at once, and at most three pictures for each. What the packets
-    /// say and the pictures are the memory that the decoder takes, besides the golden and the previous picture, and the
-    /// pictures of frames that the caller keeps. With one thread there is only the packet that is handed over.
+    /// At most six packets for each thread are in work at once; with one thread, only the packet that is handed over.
+    /// What they say and their pictures are the memory that the decoder takes, besides the golden and the previous
+    /// picture, and the pictures of frames that the caller keeps.
     ///
     /// # Errors
     /// If the coded frame is larger than the limits allow.
@@ -143,8 +143,8 @@ impl Drop for ParallelDecoder {
 /// much must have been parsed ahead if no thread is to wait meanwhile.
 const PACKETS_IN_WORK: usize = 6;
 
-/// How many pictures are in work at most for each thread. Memory that is used again soon is still in the cache, and has
-/// more that need not be copied.
+/// How many pictures are begun and not complete at most for each thread. Memory that is used again soon is still in the
+/// cache, and has more that need not be copied.
 const PICTURES_IN_WORK: usize = 3;
 
 /// A frame that a [`ParallelDecoder`] has decoded. While it is kept, its picture stays as it is.
@@ -277,7 +277,7 @@ struct State {
     jobs: VecDeque<Job>,
     /// How many of the jobs, from the oldest on, are settled.
     settled: usize,
-    /// How many pictures are in work at most.
+    /// How many pictures are begun and not complete at most.
     window: usize,
     /// All Y, Cb and Cr planes that there are, each with the number of its frame, the newest last; those that nobody
     /// else has are free.
@@ -454,10 +454,9 @@ impl Shared {
             None => (vec![0; plane.width() * plane.height()], None),
         };
         let kept = maps.map(|maps| {
-            let mut kept = vec![true; self.stream.layout.blocks()];
-            let range = plane.first..plane.first + plane.blocks();
+            let mut kept = vec![true; plane.blocks()];
             for map in maps {
-                for (kept, &unchanged) in kept[range.clone()].iter_mut().zip(&map[range.clone()]) {
+                for (kept, &unchanged) in kept.iter_mut().zip(&map[plane.range()]) {
                     *kept &= unchanged;
                 }
             }
