@@ -111,7 +111,7 @@ impl Shape {
 impl Placement {
     /// Shows `source` in the middle of pictures of `size`.
     fn new(source: Rectangle, (width, height): (usize, usize), size: (usize, usize)) -> Self {
-        let middle = |outer: usize, inner: usize| (outer - inner) / 2 & !1;
+        let middle = |outer: usize, inner: usize| ((outer - inner) / 2) & !1;
         let target = Rectangle { x: middle(size.0, width), y: middle(size.1, height), width, height };
         Self { source, target, size }
     }
