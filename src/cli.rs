@@ -1,12 +1,14 @@
 //! The command line: strings to options.
 
+use std::collections::HashSet;
 use std::io::{self, IsTerminal};
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
-use clap::{CommandFactory, Parser, error::ErrorKind};
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
+use clap_complete::Shell;
 use oggflv::STANDARD_STREAM;
-use oggflv::options::{AudioRate, Line, Options, Preset, Quality, Size, VideoRate};
+use oggflv::options::{AudioRate, Filter, Fit, Line, Options, Preset, Quality, Size, VideoRate};
 use oggflv::time::Time;
 
 /// Seconds of the line that a player's buffer holds unless told.
@@ -15,23 +17,49 @@ const TWO: NonZeroU32 = NonZeroU32::new(2).unwrap();
 /// Converts Ogg Theora/Vorbis into FLV (Sorenson H.263 and MP3).
 #[derive(Debug, Parser)]
 #[command(
+    name = "oggflv",
     version,
     about,
+    override_usage = "oggflv [OPTIONS] <INPUT> [OUTPUT]
+       oggflv [OPTIONS] --out-dir <FOLDER> <INPUT>...
+       oggflv <COMMAND>",
     after_help = "\
 Example: oggflv in.ogv out.flv --size 800x600
 
-Exit codes: 0 done, 1 input or output failed, 2 wrong usage, 130 interrupted"
+Exit codes: 0 done, 1 input or output failed, 2 wrong usage, 130 interrupted",
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    disable_help_subcommand = true
 )]
-pub(crate) struct Arguments {
-    /// The Ogg file, or - for standard input
-    input: PathBuf,
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
 
-    /// The FLV file, or - for standard output; without it, the input's name with the ending .flv
-    output: Option<PathBuf>,
+    /// The Ogg file, or - for standard input; then the FLV file, or - for standard output, by default the input's name with
+    /// the ending .flv
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
 
-    /// Picture size; without it, that of the source
-    #[arg(short, long, value_name = "WIDTHxHEIGHT", help_heading = "Picture")]
+    /// Convert all files that are named, each into a file of the same name in this folder
+    #[arg(short, long, value_name = "FOLDER")]
+    out_dir: Option<PathBuf>,
+
+    /// Pass over files whose output exists
+    #[arg(long, conflicts_with = "overwrite")]
+    skip_existing: bool,
+
+    /// Picture size, such as 800x600, 800x-1 (the height as it comes), or 50%; without it, that of the source
+    #[arg(short, long, value_name = "WIDTHxHEIGHT", allow_hyphen_values = true, help_heading = "Picture")]
     size: Option<Size>,
+
+    /// What to do with pictures of another shape: stretch them, pad them with black, crop them, or make the output
+    /// smaller so that they fit inside
+    #[arg(long, value_name = "HOW", default_value_t, help_heading = "Picture")]
+    fit: Fit,
+
+    /// How to scale: bilinear, bicubic or lanczos3
+    #[arg(long, value_name = "NAME", default_value_t, help_heading = "Picture")]
+    filter: Filter,
 
     /// Constant quality, from 0 (smallest) to 100 (best); 20 more take twice the bits
     #[arg(short, long, value_name = "N", default_value_t, help_heading = "Picture")]
@@ -127,11 +155,35 @@ pub(crate) struct Arguments {
     quiet: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print a script that completes the options in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
 /// What is to be done.
+pub(crate) enum Task {
+    Convert {
+        jobs: Vec<Job>,
+        /// A folder that is to be there first.
+        folder: Option<PathBuf>,
+    },
+    /// To print this on standard output.
+    Print(Vec<u8>),
+}
+
+/// A file that is to be converted.
+#[derive(Clone, Debug)]
 pub(crate) struct Job {
     pub(crate) input: PathBuf,
     pub(crate) output: PathBuf,
     pub(crate) overwrite: bool,
+    pub(crate) skip_existing: bool,
     pub(crate) talk: Talk,
     pub(crate) options: Options,
 }
@@ -145,25 +197,79 @@ pub(crate) enum Talk {
 }
 
 /// Parses the command line; prints help and leaves the process if that is asked for, or if the usage is wrong.
-pub(crate) fn parse() -> Job {
+pub(crate) fn parse() -> Task {
     let arguments = Arguments::parse();
-    let output = match arguments.output {
-        Some(output) if output == Path::new(STANDARD_STREAM) && io::stdout().is_terminal() => {
-            usage_error("standard output is a terminal: write to a file or a pipe")
+    match arguments.command {
+        None => Task::Convert { folder: arguments.out_dir.clone(), jobs: jobs(arguments) },
+        Some(Command::Completions { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "oggflv", &mut script);
+            Task::Print(script)
         }
-        Some(output) => output,
-        None if arguments.input == Path::new(STANDARD_STREAM) => {
-            usage_error("standard input gives the output no name: name the output, too")
+        Some(Command::Man) => {
+            let mut page = Vec::new();
+            let rendered = clap_mangen::Man::new(Arguments::command()).render(&mut page);
+            rendered.expect("writing to memory does not fail");
+            Task::Print(page)
         }
-        None => arguments.input.with_extension("flv"),
+    }
+}
+
+fn jobs(arguments: Arguments) -> Vec<Job> {
+    let pairs = match (&arguments.out_dir, &arguments.files[..]) {
+        (Some(folder), inputs) => {
+            inputs.iter().map(|input| (input.clone(), in_folder(folder, input))).collect()
+        }
+        (None, [input, output]) => vec![(input.clone(), output.clone())],
+        (None, [input]) => vec![(input.clone(), beside(input))],
+        _ => usage_error("several files are converted into a folder: --out-dir FOLDER"),
     };
+    let mut outputs = HashSet::new();
+    for (_, output) in &pairs {
+        if output == Path::new(STANDARD_STREAM) && io::stdout().is_terminal() {
+            usage_error("standard output is a terminal: write to a file or a pipe");
+        }
+        if !outputs.insert(output) {
+            usage_error(&format!("two files would become {}", output.display()));
+        }
+    }
+    let talk = match (arguments.json, arguments.quiet) {
+        (true, _) => Talk::Programs,
+        (_, true) => Talk::Nobody,
+        _ => Talk::People,
+    };
+    let (overwrite, skip_existing) = (arguments.overwrite, arguments.skip_existing);
+    let options = options(arguments);
+    let job =
+        |(input, output)| Job { input, output, overwrite, skip_existing, talk, options: options.clone() };
+    pairs.into_iter().map(job).collect()
+}
+
+/// The output of an input that is alone.
+fn beside(input: &Path) -> PathBuf {
+    if input == Path::new(STANDARD_STREAM) {
+        usage_error("standard input gives the output no name: name the output, too");
+    }
+    input.with_extension("flv")
+}
+
+fn in_folder(folder: &Path, input: &Path) -> PathBuf {
+    match input.file_name() {
+        Some(name) if input != Path::new(STANDARD_STREAM) => folder.join(name).with_extension("flv"),
+        _ => usage_error(&format!("{} gives the output no name", input.display())),
+    }
+}
+
+fn options(arguments: Arguments) -> Options {
     let line = arguments.maxrate.map(|bits_per_second| Line {
         bits_per_second,
         buffer_bits: arguments.bufsize.unwrap_or(bits_per_second.saturating_mul(TWO)),
     });
     let defaults = Options::default();
-    let options = Options {
+    Options {
         size: arguments.size,
+        fit: arguments.fit,
+        filter: arguments.filter,
         video_rate: match (arguments.target_size, arguments.video_bitrate) {
             (Some(bytes), _) => VideoRate::FileSize(bytes),
             (None, Some(bits_per_second)) => VideoRate::Average(bits_per_second),
@@ -183,14 +289,7 @@ pub(crate) fn parse() -> Job {
         strict: arguments.strict,
         psnr: arguments.psnr,
         threads: arguments.threads.unwrap_or(defaults.threads),
-    };
-    let talk = match (arguments.json, arguments.quiet) {
-        (true, _) => Talk::Programs,
-        (_, true) => Talk::Nobody,
-        _ => Talk::People,
-    };
-    let Arguments { input, overwrite, .. } = arguments;
-    Job { input, output, overwrite, talk, options }
+    }
 }
 
 fn usage_error(message: &str) -> ! {

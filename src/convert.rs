@@ -27,8 +27,8 @@ pub const STANDARD_STREAM: &str = "-";
 /// (or standard output).
 ///
 /// The output is written under a temporary name in the same folder and gets its own name when it is complete. One
-/// that exists already is replaced only if `overwrite` says so. Standard output gets everything as soon as it is ready; its
-/// metadata lack what is not known at the start: duration, sizes, rates, and the index of key frames.
+/// that exists already is replaced only if `overwrite` says so. Standard output, a named pipe or a device gets everything as
+/// soon as it is ready; its metadata lack what is not known at the start: duration, sizes, rates, and the index of key frames.
 ///
 /// `observe` is called about ten times a second; if it breaks, the conversion ends with [`Error::Interrupted`].
 ///
@@ -49,9 +49,9 @@ pub fn convert_file(
     };
     let output_error = |problem| conversion.output_error(problem);
     let source = conversion.open()?;
-    if output == Path::new(STANDARD_STREAM) {
+    if let Some(stream) = open_stream(output).map_err(|problem| output_error(problem.into()))? {
         let rate = conversion.rate(observe)?;
-        let body = io::BufWriter::with_capacity(1 << 16, io::stdout());
+        let body = io::BufWriter::with_capacity(1 << 16, stream);
         let mut outcome = conversion.run(source, Target { body, streaming: true }, rate, observe)?;
         outcome.body.flush().map_err(|problem| output_error(problem.into()))?;
         return Ok(conversion.report(outcome.report));
@@ -196,19 +196,28 @@ impl Conversion<'_> {
     }
 }
 
+/// Opens an output that takes bytes only one after the other: standard output, a named pipe, a device.
+fn open_stream(output: &Path) -> io::Result<Option<Box<dyn Write>>> {
+    if output == Path::new(STANDARD_STREAM) {
+        return Ok(Some(Box::new(io::stdout())));
+    }
+    match fs::metadata(output) {
+        Ok(metadata) if !metadata.is_file() && !metadata.is_dir() => {
+            Ok(Some(Box::new(File::options().write(true).open(output)?)))
+        }
+        _ => Ok(None),
+    }
+}
+
 /// Finds out where the output belongs, which for a symbolic link is where it leads, and refuses a target that must not
 /// be written to, before any work is done.
 fn resolve_target(input: &Path, output: &Path, overwrite: bool) -> Result<PathBuf, OutputError> {
     if output.symlink_metadata().is_err() {
         return Ok(output.to_owned());
     }
-    let target = output.canonicalize().map_err(|_| OutputError::NotAFile)?;
-    let metadata = fs::metadata(&target)?;
-    if metadata.is_dir() {
+    let target = output.canonicalize().map_err(|_| OutputError::DeadLink)?;
+    if fs::metadata(&target)?.is_dir() {
         return Err(OutputError::Folder);
-    }
-    if !metadata.is_file() {
-        return Err(OutputError::NotAFile);
     }
     if input.canonicalize().is_ok_and(|input| input == target) {
         return Err(OutputError::IsInput);

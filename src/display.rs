@@ -24,6 +24,8 @@ pub(crate) fn say(line: &str) {
 /// Tells of one conversion.
 pub(crate) struct Display<'a> {
     job: &'a Job,
+    /// Which job this is, from 1 on, and how many there are.
+    number: (usize, usize),
     start: Instant,
     /// The pass that is running, and since when.
     pass: (u32, Instant),
@@ -33,10 +35,10 @@ pub(crate) struct Display<'a> {
 }
 
 impl<'a> Display<'a> {
-    pub(crate) fn new(job: &'a Job) -> Self {
+    pub(crate) fn new(job: &'a Job, number: (usize, usize)) -> Self {
         let bar = if job.talk == Talk::People { ProgressBar::new(STEPS) } else { ProgressBar::hidden() };
         let now = Instant::now();
-        Self { job, start: now, pass: (1, now), bar, last_json: now }
+        Self { job, number, start: now, pass: (1, now), bar, last_json: now }
     }
 
     /// Tells how far the conversion has come.
@@ -61,7 +63,11 @@ impl<'a> Display<'a> {
     }
 
     fn draw(&self, progress: &Progress, speed: f64, left: Option<Duration>) {
-        let mut message = clock(progress.time.into());
+        let mut message = String::new();
+        if self.number.1 > 1 {
+            message += &format!("file {} of {}: ", self.number.0, self.number.1);
+        }
+        message += &clock(progress.time.into());
         if let Some(duration) = progress.duration {
             message += &format!(" of {}", clock(duration.into()));
         }
@@ -93,6 +99,9 @@ impl<'a> Display<'a> {
             Ok(report) => {
                 for warning in report.warnings.iter().filter(|_| in_words) {
                     say(&format!("oggflv: {}: warning: {warning}", self.job.input.display()));
+                }
+                for note in report.notes.iter().filter(|_| in_words && self.job.talk == Talk::People) {
+                    say(&format!("oggflv: {}: note: {note}", self.job.input.display()));
                 }
                 if to_programs {
                     self.json(&Line::report(self.job, report, self.start.elapsed()));
@@ -176,6 +185,7 @@ enum Line {
         audio: Option<Audio>,
         cpu: BTreeMap<&'static str, f64>,
         warnings: Vec<String>,
+        notes: Vec<String>,
     },
     Error {
         message: String,
@@ -243,6 +253,7 @@ impl Line {
                 .then(|| Audio { bytes: report.audio_bytes, bitrate: bitrate(report.audio_bytes) }),
             cpu: report.cpu.iter().map(|(stage, time)| (*stage, time.as_secs_f64())).collect(),
             warnings: report.warnings.clone(),
+            notes: report.notes.clone(),
         }
     }
 }

@@ -131,9 +131,9 @@ pub enum OutputError {
     /// It is a folder.
     #[error("is a folder")]
     Folder,
-    /// It is a device, a pipe, or a symbolic link that leads nowhere.
-    #[error("is not an ordinary file")]
-    NotAFile,
+    /// It is a symbolic link that leads nowhere.
+    #[error("is a symbolic link that leads nowhere")]
+    DeadLink,
     /// The requested file size leaves nothing for the pictures.
     #[error("{size} bytes are too few: {rest} are taken by sound and headers")]
     SizeTooSmall {

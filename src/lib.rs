@@ -12,6 +12,7 @@
 
 mod convert;
 mod error;
+mod fit;
 pub mod flac;
 pub mod flv;
 mod guard;

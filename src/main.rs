@@ -5,7 +5,10 @@
 mod cli;
 mod display;
 
+use std::fs;
+use std::io::{self, Write};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,28 +16,64 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use oggflv::{Error, convert_file};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use cli::{Job, Task};
 use display::{Display, say};
 
 /// Exit code of a run that SIGINT or SIGTERM ended: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    let job = cli::parse();
+    match cli::parse() {
+        Task::Convert { jobs, folder } => convert(&jobs, folder.as_deref()),
+        Task::Print(text) => match io::stdout().write_all(&text) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                say(&format!("oggflv: standard output cannot be written: {error}"));
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+/// Converts one file after the other; what becomes of one does not matter to the others.
+fn convert(jobs: &[Job], folder: Option<&Path>) -> ExitCode {
+    if let Some((folder, error)) = folder.and_then(|folder| Some((folder, fs::create_dir_all(folder).err()?)))
+    {
+        say(&format!("oggflv: {}: cannot be made: {error}", folder.display()));
+        return ExitCode::FAILURE;
+    }
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&interrupted)) {
             say(&format!("oggflv: warning: an interruption will leave a temporary file: {error}"));
         }
     }
-    let mut display = Display::new(&job);
-    let result = convert_file(&job.input, &job.output, job.overwrite, &job.options, &mut |progress| {
-        display.show(&progress);
-        if interrupted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
-    display.end(&result);
-    match result {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(Error::Interrupted) => ExitCode::from(INTERRUPTED),
-        Err(_) => ExitCode::FAILURE,
+    let mut failed = Vec::new();
+    for (number, job) in (1..).zip(jobs) {
+        if job.skip_existing && job.output.exists() {
+            continue;
+        }
+        let mut display = Display::new(job, (number, jobs.len()));
+        let result = convert_file(&job.input, &job.output, job.overwrite, &job.options, &mut |progress| {
+            display.show(&progress);
+            if interrupted.load(Ordering::Relaxed) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        display.end(&result);
+        match result {
+            Ok(_) => {}
+            Err(Error::Interrupted) => return ExitCode::from(INTERRUPTED),
+            Err(_) => failed.push(job.input.display().to_string()),
+        }
     }
+    if failed.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    if jobs.len() > 1 {
+        say(&format!("oggflv: {} of {} files failed: {}", failed.len(), jobs.len(), failed.join(", ")));
+    }
+    ExitCode::FAILURE
 }

@@ -8,6 +8,8 @@ use oggflv_sorenson::{MAX_QUALITY, RateControl, quantizer_for_quality};
 
 pub use oggflv_sorenson::Preset;
 
+pub use crate::scale::Filter;
+
 use crate::time::Time;
 
 /// The settings of a conversion. The default keeps the picture size and takes both picture and sound.
@@ -15,6 +17,10 @@ use crate::time::Time;
 pub struct Options {
     /// Size of the pictures in the output; `None` keeps that of the source.
     pub size: Option<Size>,
+    /// What becomes of pictures that have another shape.
+    pub fit: Fit,
+    /// How pictures are scaled.
+    pub filter: Filter,
     /// How many bits the pictures get.
     pub video_rate: VideoRate,
     /// What the output's line can carry; `None` for no limit.
@@ -48,6 +54,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             size: None,
+            fit: Fit::default(),
+            filter: Filter::default(),
             video_rate: VideoRate::default(),
             line: None,
             preset: Preset::default(),
@@ -128,38 +136,88 @@ pub struct Line {
 }
 
 /// Pixels of a picture at most.
-const MAX_PIXELS: u32 = 16 << 20;
+pub(crate) const MAX_PIXELS: u32 = 16 << 20;
 
 /// A picture size, 1x1 up to 16 Mi pixels, no side longer than 65535.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Size {
-    /// Width in samples.
-    pub width: NonZeroU16,
-    /// Height in samples.
-    pub height: NonZeroU16,
+pub enum Size {
+    /// Width and height in samples.
+    Sides(NonZeroU16, NonZeroU16),
+    /// A width; the height follows from the display aspect of the source.
+    Width(NonZeroU16),
+    /// A height; the width follows from the display aspect of the source.
+    Height(NonZeroU16),
+    /// Both sides as a share of the source's, in per cent, up to 1000.
+    Percent(NonZeroU16),
 }
 
 impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(percent) = text.strip_suffix('%') {
+            let percent = percent.parse().ok().filter(|percent: &NonZeroU16| percent.get() <= 1000);
+            return percent
+                .map(Self::Percent)
+                .ok_or_else(|| "a share of the size is from 1% to 1000%".to_owned());
+        }
         let (width, height) = text
             .split_once(['x', 'X'])
-            .ok_or_else(|| "a size is written WIDTHxHEIGHT, such as 800x600".to_owned())?;
+            .ok_or_else(|| "a size is written WIDTHxHEIGHT, such as 800x600, 800x-1, or 50%".to_owned())?;
         let side = |text: &str| {
             text.parse().map_err(|_| format!("'{text}' is not a number of pixels from 1 to 65535"))
         };
-        let (width, height): (NonZeroU16, NonZeroU16) = (side(width)?, side(height)?);
-        if u32::from(width.get()) * u32::from(height.get()) > MAX_PIXELS {
-            return Err(format!("a picture has at most {MAX_PIXELS} pixels"));
+        match (width, height) {
+            ("-1", height) => Ok(Self::Height(side(height)?)),
+            (width, "-1") => Ok(Self::Width(side(width)?)),
+            (width, height) => {
+                let (width, height): (NonZeroU16, NonZeroU16) = (side(width)?, side(height)?);
+                if u32::from(width.get()) * u32::from(height.get()) > MAX_PIXELS {
+                    return Err(format!("a picture has at most {MAX_PIXELS} pixels"));
+                }
+                Ok(Self::Sides(width, height))
+            }
         }
-        Ok(Self { width, height })
     }
 }
 
-impl fmt::Display for Size {
+/// What becomes of pictures whose shape is not that of the size that is wanted. All but the first honour the pixel aspect
+/// of the source; those of the output are square.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fit {
+    /// They are stretched.
+    #[default]
+    Stretch,
+    /// They get black bars.
+    Pad,
+    /// What does not fit is cut off, half of it at each side.
+    Crop,
+    /// The output is smaller than wanted in one direction.
+    Inside,
+}
+
+impl FromStr for Fit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "stretch" => Ok(Self::Stretch),
+            "pad" => Ok(Self::Pad),
+            "crop" => Ok(Self::Crop),
+            "inside" => Ok(Self::Inside),
+            _ => Err("one of stretch, pad, crop, inside".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Fit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}x{}", self.width, self.height)
+        f.write_str(match self {
+            Self::Stretch => "stretch",
+            Self::Pad => "pad",
+            Self::Crop => "crop",
+            Self::Inside => "inside",
+        })
     }
 }
 
@@ -203,11 +261,38 @@ mod tests {
 
     #[test]
     fn sizes() {
-        let size = "800x600".parse::<Size>().unwrap();
-        assert_eq!((size.width.get(), size.height.get()), (800, 600));
-        for wrong in ["", "800", "x", "0x600", "800x65536", "-1x5", "8 00x600", "800x600x2", "65535x65535"] {
+        let side = |side: u16| NonZeroU16::new(side).unwrap();
+        assert_eq!("800x600".parse(), Ok(Size::Sides(side(800), side(600))));
+        assert_eq!("800x-1".parse(), Ok(Size::Width(side(800))));
+        assert_eq!("-1X600".parse(), Ok(Size::Height(side(600))));
+        assert_eq!("50%".parse(), Ok(Size::Percent(side(50))));
+        for wrong in [
+            "",
+            "800",
+            "x",
+            "0x600",
+            "800x65536",
+            "-1x-1",
+            "-2x5",
+            "8 00x600",
+            "800x600x2",
+            "65535x65535",
+            "%",
+            "0%",
+            "-5%",
+            "1001%",
+            "12.5%",
+        ] {
             assert!(wrong.parse::<Size>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn fits() {
+        for fit in [Fit::Stretch, Fit::Pad, Fit::Crop, Fit::Inside] {
+            assert_eq!(fit.to_string().parse(), Ok(fit));
+        }
+        assert!("Pad".parse::<Fit>().is_err());
     }
 
     #[test]

@@ -106,6 +106,31 @@ fn standard_output_begins_before_the_input_ends() {
     assert!(child.wait().unwrap().success());
 }
 
+#[test]
+fn pictures_keep_their_shape_if_that_is_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    // The sample has 320x240.
+    let cases = [
+        (&["--size", "160x160"][..], "160x160", true),
+        (&["--size", "160x160", "--fit", "pad"], "160x160", false),
+        (&["--size", "160x160", "--fit", "inside"], "160x120", false),
+        (&["--size", "-1x60", "--filter", "lanczos3"], "80x60", false),
+        (&["--size", "25%"], "80x60", false),
+    ];
+    for (arguments, size, stretched) in cases {
+        let output = oggflv(folder.path(), &[&[SAMPLE, "out.flv", "-y"][..], arguments].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+        assert_eq!(stderr.contains("note: pictures of 320x240 fill 160x160"), stretched, "{stderr}");
+        let arguments = [&[SAMPLE, "out.flv", "-y", "--json"][..], arguments].concat();
+        let report = last_object(&oggflv(folder.path(), &arguments).stdout);
+        assert_eq!(format!("{}x{}", report["video"]["width"], report["video"]["height"]), size);
+        assert_eq!(report["notes"].as_array().unwrap().len(), usize::from(stretched));
+    }
+    let quiet = oggflv(folder.path(), &[SAMPLE, "out.flv", "-y", "--quiet", "--size", "160x160"]);
+    assert!(quiet.status.success() && quiet.stderr.is_empty(), "{quiet:?}");
+}
+
 /// The last of the objects that `--json` prints.
 fn last_object(printed: &[u8]) -> serde_json::Value {
     let printed = String::from_utf8_lossy(printed);
@@ -159,11 +184,71 @@ fn the_file_gets_the_size_that_is_wanted() {
     assert!(names(folder.path()).is_empty());
 }
 
+#[cfg(unix)]
+#[test]
+fn named_pipes_and_devices_take_what_standard_output_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(oggflv(folder.path(), &[SAMPLE, "/dev/null"]).status.success());
+    let pipe = folder.path().join("pipe.flv");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = std::thread::spawn(move || fs::read(pipe).unwrap());
+    assert!(oggflv(folder.path(), &[SAMPLE, "pipe.flv"]).status.success());
+    assert!(reader.join().unwrap() == oggflv(folder.path(), &[SAMPLE, "-"]).stdout);
+}
+
+#[test]
+fn many_files_are_converted_into_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.ogv", "c.ogv"] {
+        fs::copy(SAMPLE, folder.path().join(name)).unwrap();
+    }
+    fs::write(folder.path().join("b.ogv"), "no Ogg").unwrap();
+    let files = ["--out-dir", "out/flv", "a.ogv", "b.ogv", "c.ogv", "--no-video"];
+    let output = oggflv(folder.path(), &files);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert!(
+        matches!(lines[..], [first, last] if first.contains("b.ogv: not an Ogg file")
+        && last == "oggflv: 1 of 3 files failed: b.ogv"),
+        "{stderr}"
+    );
+    let mut made = names(&folder.path().join("out/flv"));
+    made.sort();
+    assert_eq!(made, ["a.flv", "c.flv"]);
+
+    // What is there is passed over; what failed is tried again.
+    let a = folder.path().join("out/flv/a.flv");
+    fs::write(&a, "mine").unwrap();
+    fs::copy(SAMPLE, folder.path().join("b.ogv")).unwrap();
+    let output = oggflv(folder.path(), &[&files[..], &["--skip-existing"]].concat());
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    assert_eq!(fs::read(a).unwrap(), b"mine");
+    assert_eq!(names(&folder.path().join("out/flv")).len(), 3);
+}
+
+#[test]
+fn the_manual_and_completions_name_the_options() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in
+        [&["man"][..], &["completions", "bash"], &["completions", "zsh"], &["completions", "fish"]]
+    {
+        let output = oggflv(folder.path(), arguments);
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap().replace('\\', "");
+        assert!(text.contains("keyint") && text.contains("audio-bitrate"), "{arguments:?}: {text}");
+    }
+}
+
 #[test]
 fn wrong_usage() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, message) in [
-        (&[][..], "<INPUT>"),
+        (&[][..], "<FILE>"),
+        (&["a.ogv", "b.flv", "c.flv"], "--out-dir"),
+        (&["a/x.ogv", "b/x.ogv", "--out-dir", "out"], "two files would become out/x.flv"),
+        (&["-", "--out-dir", "out"], "gives the output no name"),
+        (&["in.ogv", "--skip-existing", "--overwrite"], "cannot be used with"),
         (&["-"], "name the output"),
         (&["in.ogv", "--quality", "50", "--video-bitrate", "600k"], "cannot be used with"),
         (&["in.ogv", "--target-size", "1MB", "--video-bitrate", "600k"], "cannot be used with"),

@@ -368,7 +368,12 @@ fn targets_that_must_not_be_written_are_refused() {
     assert!(matches!(refused(folder.path(), true), OutputError::Folder));
     assert!(matches!(refused(&input, true), OutputError::IsInput));
     assert!(matches!(refused(&folder.path().join("missing/out.flv"), true), OutputError::Io(_)));
-    assert!(matches!(refused(Path::new("/dev/null"), true), OutputError::NotAFile));
+    #[cfg(unix)]
+    {
+        let link = folder.path().join("link.flv");
+        std::os::unix::fs::symlink("missing.flv", &link).unwrap();
+        assert!(matches!(refused(&link, true), OutputError::DeadLink));
+    }
 }
 
 #[cfg(unix)]

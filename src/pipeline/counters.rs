@@ -1,6 +1,7 @@
 //! What is counted while a conversion runs.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::Pictures;
 use super::clocks::Clocks;
@@ -25,6 +26,20 @@ impl Counter {
     }
 }
 
+/// Sentences for the user.
+#[derive(Debug, Default)]
+pub(super) struct Notes(Mutex<Vec<String>>);
+
+impl Notes {
+    pub(super) fn extend(&self, notes: impl IntoIterator<Item = String>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(notes);
+    }
+
+    pub(super) fn read(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// The counts of all stages.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
@@ -38,6 +53,8 @@ pub(super) struct Counters {
     pub(super) damaged: Counter,
     /// What was lost.
     pub(super) damage: Damage,
+    /// What the user may want to know.
+    pub(super) notes: Notes,
     /// Pictures that were encoded.
     pub(super) coded: Counter,
     /// Pictures in which every macroblock is skipped.

@@ -5,13 +5,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use oggflv_common::{Frame, PixelFormat};
+use oggflv_common::{Frame, FrameView, PixelFormat};
 use oggflv_theora as theora;
 
 use super::clocks::Stage;
 use super::counters::Counters;
 use super::damage::Loss;
-use crate::options::Options;
+use crate::fit::{Placement, Rectangle, Shape};
+use crate::options::{Filter, Fit, Options, Size};
 use crate::scale::{Region, Scaler};
 use crate::time::Time;
 
@@ -39,12 +40,16 @@ pub(super) enum Picture {
     End { time: Time },
 }
 
-/// Pictures of one size: that of `size`, else that of the first one.
+/// Pictures of one size.
 pub(super) struct Pictures {
     packets: Receiver<VideoInput>,
     /// Frames that are no longer needed.
     used: Receiver<Frame>,
-    target: Option<(usize, usize)>,
+    size: Option<Size>,
+    fit: Fit,
+    filter: Filter,
+    /// Size of the output's pictures, once there is one.
+    fixed: Option<(usize, usize)>,
     /// Whether more than one thread scales.
     parallel: bool,
     link: Option<Link>,
@@ -65,18 +70,33 @@ impl Pictures {
         counters: Arc<Counters>,
     ) -> Self {
         let parallel = options.decoder_threads().get() > 1;
-        let target = options.size.map(|size| (usize::from(size.width.get()), usize::from(size.height.get())));
-        let (times, ready) = (VecDeque::new(), VecDeque::new());
-        Self { packets, used, target, parallel, link: None, times, ready, idle_until: Time::ZERO, counters }
+        Self {
+            packets,
+            used,
+            size: options.size,
+            fit: options.fit,
+            filter: options.filter,
+            fixed: None,
+            parallel,
+            link: None,
+            times: VecDeque::new(),
+            ready: VecDeque::new(),
+            idle_until: Time::ZERO,
+            counters,
+        }
     }
 
     fn take(&mut self, input: VideoInput) {
         match input {
             VideoInput::Link(decoder) => {
                 self.drain();
-                let region = region(decoder.identification());
-                let (width, height) = *self.target.get_or_insert((region.width, region.height));
-                self.link = Some(Link::new(decoder, &region, (width, height), self.parallel));
+                let shape = shape(decoder.identification());
+                let placement = shape.place(self.size, self.fit, self.fixed);
+                if self.fixed.is_none() && self.fit == Fit::Stretch {
+                    self.counters.notes.extend(stretched(&shape, placement.size));
+                }
+                self.fixed = Some(placement.size);
+                self.link = Some(Link::new(decoder, placement, self.filter, self.parallel));
             }
             VideoInput::Packet { data, time } => {
                 let Some(link) = &mut self.link else { return };
@@ -144,63 +164,121 @@ impl Iterator for Pictures {
     }
 }
 
-fn region(identification: &theora::Identification) -> Region {
-    Region {
-        format: identification.pixel_format,
-        x: identification.picture_x,
-        y: identification.picture_y,
+fn shape(identification: &theora::Identification) -> Shape {
+    Shape {
         width: identification.picture_width,
         height: identification.picture_height,
+        pixel_aspect: identification.pixel_aspect,
     }
+}
+
+/// Says that pictures lose their shape.
+fn stretched(shape: &Shape, (width, height): (usize, usize)) -> Option<String> {
+    let stretch = shape.stretch((width, height))?;
+    let (percent, direction) =
+        if stretch < 1.0 { (1.0 - stretch, "narrower") } else { (stretch - 1.0, "wider") };
+    Some(format!(
+        "pictures of {}x{} fill {width}x{height} and get {:.0} % {direction}; --fit pad keeps their shape",
+        shape.width,
+        shape.height,
+        100.0 * percent
+    ))
 }
 
 /// The pictures of one link of the chain.
 struct Link {
     decoder: Box<theora::ParallelDecoder>,
+    placement: Placement,
     scaler: Scaler,
-    source_height: usize,
     /// The last picture as it was scaled.
     last: Option<Frame>,
-    target: (usize, usize),
     parallel: bool,
 }
 
 impl Link {
     fn new(
         decoder: Box<theora::ParallelDecoder>,
-        region: &Region,
-        target: (usize, usize),
+        placement: Placement,
+        filter: Filter,
         parallel: bool,
     ) -> Self {
-        let scaler = Scaler::new(region, target.0, target.1);
-        Self { decoder, scaler, source_height: region.height, last: None, target, parallel }
+        let (identification, source) = (decoder.identification(), placement.source);
+        let region = Region {
+            format: identification.pixel_format,
+            x: identification.picture_x + source.x,
+            y: identification.picture_y + source.y,
+            width: source.width,
+            height: source.height,
+        };
+        let scaler = Scaler::with_filter(&region, placement.target.width, placement.target.height, filter);
+        Self { decoder, placement, scaler, last: None, parallel }
     }
 
     /// Scales a picture into `frame`, if there is one. Only rows that changed since the last picture are made anew.
     fn scale(&mut self, decoded: &theora::DecodedFrame, frame: Option<Frame>) -> Frame {
-        let (width, height) = self.target;
-        let mut frame = frame.unwrap_or_else(|| Frame::new(PixelFormat::Yuv420, width, height));
+        let Rectangle { x, y, width, height } = self.placement.target;
         let mut stale = vec![self.last.is_none(); height];
         let last = self.last.get_or_insert_with(|| Frame::new(PixelFormat::Yuv420, width, height));
-        for rows in runs(&changed_rows(decoded, self.source_height)) {
+        let picture = part(decoded, self.decoder.identification(), self.placement.source);
+        for rows in runs(&changed_rows(decoded, self.placement.source)) {
             stale[self.scaler.dependents(rows)].fill(true);
         }
         for rows in runs(&stale) {
             if self.parallel {
-                self.scaler.par_scale_rows(&decoded.picture(), last, rows);
+                self.scaler.par_scale_rows(&picture, last, rows);
             } else {
-                self.scaler.scale_rows(&decoded.picture(), last, rows);
+                self.scaler.scale_rows(&picture, last, rows);
             }
         }
-        for (plane, last) in frame.planes.iter_mut().zip(&last.planes) {
-            plane.data_mut().copy_from_slice(last.data());
+        let size = self.placement.size;
+        let mut frame = frame.unwrap_or_else(|| Frame::new(PixelFormat::Yuv420, size.0, size.1));
+        for (pli, (plane, last)) in frame.planes.iter_mut().zip(&last.planes).enumerate() {
+            if (width, height) == size {
+                plane.data_mut().copy_from_slice(last.data());
+                continue;
+            }
+            let (black, x, y) = if pli == 0 { (16, x, y) } else { (128, x / 2, y / 2) };
+            let stride = plane.width();
+            plane.data_mut().fill(black);
+            let rows = plane.data_mut().chunks_exact_mut(stride).skip(y);
+            for (row, last) in rows.zip(last.data().chunks_exact(last.width())) {
+                row[x..x + last.len()].copy_from_slice(last);
+            }
         }
         frame
     }
 }
 
-/// Which luma rows of the picture region may differ from those of the picture before.
-fn changed_rows(decoded: &theora::DecodedFrame, height: usize) -> Vec<bool> {
+/// A part of the picture region, with all samples that it touches.
+fn part<'a>(
+    decoded: &'a theora::DecodedFrame,
+    identification: &theora::Identification,
+    rectangle: Rectangle,
+) -> FrameView<'a> {
+    let mut view = decoded.picture();
+    let (shift_x, shift_y) = identification.pixel_format.chroma_shift();
+    for (pli, plane) in view.planes.iter_mut().enumerate() {
+        let shifts = if pli == 0 { (0, 0) } else { (shift_x, shift_y) };
+        let columns = touched(identification.picture_x, rectangle.x, rectangle.width, shifts.0);
+        let rows = touched(identification.picture_y, rectangle.y, rectangle.height, shifts.1);
+        let start = rows.start * plane.stride + columns.start;
+        (plane.width, plane.height) = (columns.len(), rows.len());
+        plane.data = &plane.data[start..start + (plane.height - 1) * plane.stride + plane.width];
+    }
+    view
+}
+
+/// The samples of a plane that luma samples from `start` on touch, counted from those that `origin` touches, from where
+/// `start` is counted.
+fn touched(origin: usize, start: usize, length: usize, shift: u32) -> Range<usize> {
+    let first = origin >> shift;
+    let start = origin + start;
+    (start >> shift) - first..(start + length).div_ceil(1 << shift) - first
+}
+
+/// Which luma rows of a part of the picture region may differ from those of the picture before.
+fn changed_rows(decoded: &theora::DecodedFrame, part: Rectangle) -> Vec<bool> {
+    let height = decoded.picture().planes[0].height;
     let mut changed = vec![false; height];
     for pli in 0..3 {
         let blocks = decoded.unchanged(pli);
@@ -216,7 +294,7 @@ fn changed_rows(decoded: &theora::DecodedFrame, height: usize) -> Vec<bool> {
             }
         }
     }
-    changed
+    changed[part.y..part.y + part.height].to_vec()
 }
 
 /// The runs of rows that are marked.
@@ -238,7 +316,25 @@ mod tests {
     use std::num::NonZeroUsize;
     use std::sync::mpsc::channel;
 
-    /// Scaling what has changed gives the pictures that scaling everything gives.
+    /// Copies what fits from one picture to another, from even coordinates to even coordinates.
+    fn copy(source: &FrameView<'_>, from: (usize, usize), target: &mut Frame, to: (usize, usize)) {
+        for pli in 0..3 {
+            let shift = usize::from(pli != 0);
+            let (from, to) = ((from.0 >> shift, from.1 >> shift), (to.0 >> shift, to.1 >> shift));
+            let (plane, target) = (&source.planes[pli], &mut target.planes[pli]);
+            let (width, height) = (
+                (plane.width - from.0).min(target.width() - to.0),
+                (plane.height - from.1).min(target.height() - to.1),
+            );
+            let stride = target.width();
+            for row in 0..height {
+                target.data_mut()[(to.1 + row) * stride + to.0..][..width]
+                    .copy_from_slice(&plane.row(from.1 + row)[from.0..from.0 + width]);
+            }
+        }
+    }
+
+    /// Scaling what has changed gives the pictures that scaling everything gives, in the place that they are to have.
     #[test]
     fn rows_that_stand_are_those_of_before() {
         let mut demuxer = Demuxer::new(&include_bytes!("../../tests/media/flash-click.ogv")[..]);
@@ -260,11 +356,19 @@ mod tests {
             let limits = theora::Limits::default();
             theora::ParallelDecoder::new(identification, setup, &limits, NonZeroUsize::MIN).unwrap()
         };
-        for size in ["160x120", "320x240", "200x333"] {
+        let whole = Rectangle { x: 0, y: 0, width: 320, height: 240 };
+        let cropped = Rectangle { x: 40, width: 240, ..whole };
+        for (size, fit, source, target) in [
+            ("160x120", Fit::Stretch, whole, (0, 0, 160, 120)),
+            ("320x240", Fit::Stretch, whole, (0, 0, 320, 240)),
+            ("200x333", Fit::Stretch, whole, (0, 0, 200, 333)),
+            ("161x161", Fit::Pad, whole, (0, 20, 161, 120)),
+            ("50x30", Fit::Pad, whole, (4, 0, 40, 30)),
+            ("160x160", Fit::Crop, cropped, (0, 0, 160, 160)),
+        ] {
             let (sender, receiver) = channel();
             let (_used, free) = channel();
-            let size = size.parse::<crate::options::Size>().unwrap();
-            let options = Options { size: Some(size), ..Options::default() };
+            let options = Options { size: Some(size.parse().unwrap()), fit, ..Options::default() };
             let (feed, packets_in) = std::sync::mpsc::sync_channel(packets.len() + 2);
             feed.send(VideoInput::Link(Box::new(decoder()))).unwrap();
             for data in &packets {
@@ -278,24 +382,38 @@ mod tests {
             drop(sender);
 
             let mut decoder = decoder();
-            let (width, height) = (usize::from(size.width.get()), usize::from(size.height.get()));
-            let region = region(decoder.identification());
+            let (x, y, width, height) = target;
+            let region = Region {
+                format: PixelFormat::Yuv420,
+                x: 0,
+                y: 0,
+                width: source.width,
+                height: source.height,
+            };
             let scaler = Scaler::new(&region, width, height);
             let mut standing = 0;
             for data in &packets {
                 let decoded = decoder.decode(data.clone()).or_else(|| decoder.finish()).unwrap();
                 match receiver.recv().unwrap() {
                     Picture::New { frame, .. } => {
+                        let mut shown = Frame::new(PixelFormat::Yuv420, source.width, source.height);
+                        copy(&decoded.picture(), (source.x, source.y), &mut shown, (0, 0));
                         let mut expected = Frame::new(PixelFormat::Yuv420, width, height);
-                        scaler.scale(&decoded.picture(), &mut expected);
-                        assert!(frame == expected, "{size}");
-                        let changed = changed_rows(&decoded, region.height);
+                        scaler.scale(&shown.view(), &mut expected);
+                        let inner = expected.clone();
+                        expected = frame.clone();
+                        expected.planes[0].data_mut().fill(16);
+                        expected.planes[1].data_mut().fill(128);
+                        expected.planes[2].data_mut().fill(128);
+                        copy(&inner.view(), (0, 0), &mut expected, (x, y));
+                        assert!(frame == expected, "{size} {fit:?}");
+                        let changed = changed_rows(&decoded, source);
                         standing += changed.iter().filter(|changed| !**changed).count();
                     }
                     _ => assert!(matches!(decoded.kind(), Ok(theora::FrameKind::Repeat))),
                 }
             }
-            assert!(standing > region.height, "the file has rows that stand: {standing}");
+            assert!(standing > source.height, "the file has rows that stand: {standing}");
         }
     }
 }

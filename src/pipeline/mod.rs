@@ -111,6 +111,8 @@ pub struct Report {
     pub cpu: Vec<(&'static str, Duration)>,
     /// What the user should know though it did not stop the conversion, a sentence each.
     pub warnings: Vec<String>,
+    /// What the user may want to know of the output, a sentence each.
+    pub notes: Vec<String>,
     /// Where something of the input was lost, in order of time.
     pub losses: Vec<Loss>,
 }
@@ -254,6 +256,7 @@ pub(crate) fn run<R: Read + Send + 'static, W: Write>(
     report.psnr = report.size.filter(|_| options.psnr).map(|size| counters.psnr(size));
     report.cpu = counters.clocks.read();
     report.warnings = warnings;
+    report.notes = counters.notes.read();
     report.losses = counters.damage.places();
     Ok(Outcome { body, head, report, first_pass: first_pass.try_recv().ok() })
 }

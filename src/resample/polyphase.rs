@@ -419,7 +419,7 @@ mod tests {
         let source = [vec![0.1, -3.0, f32::MIN_POSITIVE]];
         let mut resampler = Resampler::new(44100, 44100, 1).unwrap();
         assert_eq!(resampler.push(&source), source);
-        assert_eq!(resampler.finish(), [vec![]]);
+        assert_eq!(resampler.finish(), [Vec::<f32>::new()]);
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Interpolation filters, and the weights they give the samples along one axis.
 
+use std::fmt;
+use std::str::FromStr;
+
 use std::f64::consts::PI;
 use std::ops::Range;
 
@@ -17,6 +20,29 @@ pub enum Filter {
     Bicubic,
     /// The sinc of Lanczos with three lobes, over six samples: sharpest, and rings most.
     Lanczos3,
+}
+
+impl FromStr for Filter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "bilinear" => Ok(Self::Bilinear),
+            "bicubic" => Ok(Self::Bicubic),
+            "lanczos3" => Ok(Self::Lanczos3),
+            _ => Err("one of bilinear, bicubic, lanczos3".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bilinear => "bilinear",
+            Self::Bicubic => "bicubic",
+            Self::Lanczos3 => "lanczos3",
+        })
+    }
 }
 
 impl Filter {

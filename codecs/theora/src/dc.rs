@@ -17,7 +17,7 @@ fn undo_plane(frame: &mut ParsedFrame, plane: &PlaneLayout) {
     // LASTDC by reference.
     let mut last = [0i16; 4];
     let columns = plane.columns;
-    let range = plane.first..plane.first + plane.blocks();
+    let range = plane.range();
     let (mut references_below, mut dc_below) = (vec![Reference::None; columns], vec![0; columns + 2]);
     let mut usable = vec![0; columns];
     let rows =

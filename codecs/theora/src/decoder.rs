@@ -111,6 +111,7 @@ impl Decoder {
         let (previous, golden) = (&self.pictures[self.previous], &self.pictures[self.golden]);
         for (pli, samples) in picture.planes.iter_mut().enumerate() {
             let task = PlaneTask::new(&self.frame, &self.stream, pli);
+            let kept = kept.map(|kept| &kept[self.stream.layout.planes[pli].range()]);
             task.run(samples, &previous.planes[pli], &golden.planes[pli], kept);
         }
         self.pictures[next] = picture;

@@ -3,6 +3,8 @@
 //! Blocks are numbered in raster order, row by row from the bottom left of the Y plane through Cb to Cr; tables lead
 //! from coded order to these numbers. Samples are stored with the top row first.
 
+use std::ops::Range;
+
 use oggflv_common::PixelFormat;
 
 /// The blocks of one plane.
@@ -30,6 +32,11 @@ impl PlaneLayout {
     /// How many blocks there are.
     pub(crate) fn blocks(&self) -> usize {
         self.columns * self.rows
+    }
+
+    /// Where its blocks are among those of all planes.
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.first..self.first + self.blocks()
     }
 }
 

@@ -26,14 +26,15 @@ use crate::{Error, FrameKind, Limits};
 /// same packet, whatever the number of threads. A packet that is refused gives a frame, too: its kind is the error, and
 /// its picture and those after it are what they would be without the packet.
 ///
-/// A frame comes a fixed number of packets later than its own, so [`decode`](Self::decode) gives none for the first
-/// packets, and [`finish`](Self::finish) gives what is left at the end. Between the calls the other threads go on
-/// working; while a call waits for a frame, its thread works as well. Dropping the decoder drops what is in work.
+/// With several threads a frame comes a fixed number of packets later than its own, so [`decode`](Self::decode) gives
+/// none for the first packets, and [`finish`](Self::finish) gives what is left at the end. Between the calls the other
+/// threads go on working; while a call waits for a frame, its thread works as well. Dropping the decoder drops what is
+/// in work.
 #[derive(Debug)]
 pub struct ParallelDecoder {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
-    /// How many packets are in work at most.
+    /// How many packets are in work at most when a call returns.
     depth: usize,
 }
 
@@ -41,8 +42,9 @@ impl ParallelDecoder {
     /// A decoder for the stream with these headers, which decodes with `threads` threads, the caller's among them.
     /// Inter frames before the first key frame predict from grey pictures: every sample is 0x80.
     ///
-    /// At most three packets for each thread are in work at once. What they say and their pictures are the memory that
-    /// the decoder takes, besides the golden and the previous picture, and the pictures of frames that the caller keeps.
+    /// At most six packets for each thread are in work at once; with one thread, only the packet that is handed over.
+    /// What they say and their pictures are the memory that the decoder takes, besides the golden and the previous
+    /// picture, and the pictures of frames that the caller keeps.
     ///
     /// # Errors
     /// If the coded frame is larger than the limits allow.
@@ -53,11 +55,12 @@ impl ParallelDecoder {
         threads: NonZeroUsize,
     ) -> Result<Self, Error> {
         let stream = Stream::new(identification, &setup, limits)?;
-        let grey = Arc::new(SharedPicture::grey(&stream));
+        let grey = grey(&stream);
         let state = State {
             jobs: VecDeque::new(),
             settled: 0,
-            pictures: vec![(1, grey.clone())],
+            window: PICTURES_IN_WORK * threads.get(),
+            planes: grey.clone().map(|plane| vec![(1, plane)]),
             frames: 1,
             recent: VecDeque::new(),
             previous: grey.clone(),
@@ -74,7 +77,9 @@ impl ParallelDecoder {
                 thread.spawn(move || shared.work()).ok()
             })
             .collect();
-        Ok(Self { shared, workers, depth: PACKETS_IN_WORK * threads.get() })
+        // One thread gains nothing by delay.
+        let depth = if threads.get() > 1 { PACKETS_IN_WORK * threads.get() } else { 0 };
+        Ok(Self { shared, workers, depth })
     }
 
     /// The identification header of the stream.
@@ -83,8 +88,8 @@ impl ParallelDecoder {
         &self.shared.stream.identification
     }
 
-    /// Hands over a data packet, and hands out the oldest frame that is in work if there are more than three for each
-    /// thread. If so, waits until that frame is there.
+    /// Hands over a data packet, and hands out the oldest frame that is in work if there are more than six for each
+    /// thread, or only one thread. If so, waits until that frame is there.
     ///
     /// # Panics
     /// If a thread of the decoder has panicked.
@@ -134,15 +139,19 @@ impl Drop for ParallelDecoder {
     }
 }
 
-/// How many packets are in work at most for each thread. More of them bridge frames that take long, but what has been
-/// parsed should still be in the cache when its planes are made.
-const PACKETS_IN_WORK: usize = 3;
+/// How many packets are in work at most for each thread. Parsing a key frame takes as long as five other frames: that
+/// much must have been parsed ahead if no thread is to wait meanwhile.
+const PACKETS_IN_WORK: usize = 6;
+
+/// How many pictures are begun and not complete at most for each thread. Memory that is used again soon is still in the
+/// cache, and has more that need not be copied.
+const PICTURES_IN_WORK: usize = 3;
 
 /// A frame that a [`ParallelDecoder`] has decoded. While it is kept, its picture stays as it is.
 #[derive(Clone, Debug)]
 pub struct DecodedFrame {
     kind: Result<FrameKind, Error>,
-    picture: Arc<SharedPicture>,
+    picture: SharedPicture,
     unchanged: Option<Arc<Vec<bool>>>,
     shared: Arc<Shared>,
 }
@@ -159,8 +168,8 @@ impl DecodedFrame {
     /// The picture region of the frame, as [`Decoder::picture`](crate::Decoder::picture) has it.
     #[must_use]
     pub fn picture(&self) -> FrameView<'_> {
-        let plane = |pli: usize| self.picture.planes[pli].get().map_or(&[][..], |plane| plane);
-        self.shared.stream.picture([plane(0), plane(1), plane(2)])
+        let [y, cb, cr] = &self.picture;
+        self.shared.stream.picture([samples_of(y), samples_of(cb), samples_of(cr)])
     }
 
     /// Which blocks of a plane (0 is Y, 1 Cb, 2 Cr) are as they were in the picture of the packet before, as
@@ -175,26 +184,24 @@ impl DecodedFrame {
     }
 }
 
-/// A coded frame whose planes become there one after the other.
-#[derive(Debug, Default)]
-struct SharedPicture {
-    planes: [OnceLock<Vec<u8>>; 3],
+/// A plane of a coded frame, which is there once it is made.
+type SharedPlane = Arc<OnceLock<Vec<u8>>>;
+
+/// A coded frame: Y, Cb and Cr. Each is shared on its own, so that its memory is free as soon as nobody needs that plane.
+type SharedPicture = [SharedPlane; 3];
+
+/// A grey picture: every sample is 0x80.
+fn grey(stream: &Stream) -> SharedPicture {
+    stream.layout.planes.map(|plane| Arc::new(OnceLock::from(vec![0x80; plane.width() * plane.height()])))
 }
 
-impl SharedPicture {
-    fn grey(stream: &Stream) -> Self {
-        let planes =
-            stream.layout.planes.map(|plane| OnceLock::from(vec![0x80; plane.width() * plane.height()]));
-        Self { planes }
-    }
+fn is_made(plane: &SharedPlane) -> bool {
+    plane.get().is_some()
+}
 
-    fn has(&self, pli: usize) -> bool {
-        self.planes[pli].get().is_some()
-    }
-
-    fn is_complete(&self) -> bool {
-        (0..3).all(|pli| self.has(pli))
-    }
+/// The samples of a plane; none if it is not made.
+fn samples_of(plane: &SharedPlane) -> &[u8] {
+    plane.get().map_or(&[], |samples| samples)
 }
 
 /// What parsing a packet brought.
@@ -221,14 +228,15 @@ struct Job {
 /// What a frame is to be made in and from.
 #[derive(Debug)]
 struct Settled {
-    picture: Arc<SharedPicture>,
+    picture: SharedPicture,
     /// The number of the frame.
     number: u64,
-    /// Which planes no thread has taken yet.
-    waiting: [bool; 3],
-    /// The previous and the golden frame, until the picture is complete; none for key frames.
-    references: Option<[Arc<SharedPicture>; 2]>,
+    /// The references of the planes that no thread has taken yet.
+    waiting: [Option<References>; 3],
 }
+
+/// The same plane of the previous and the golden frame; none for key frames.
+type References = Option<[SharedPlane; 2]>;
 
 impl Job {
     fn new(serial: u64, packet: Vec<u8>) -> Self {
@@ -236,8 +244,8 @@ impl Job {
     }
 
     /// The picture if all of it is there.
-    fn finished(&self) -> Option<&Arc<SharedPicture>> {
-        self.settled.as_ref().map(|settled| &settled.picture).filter(|picture| picture.is_complete())
+    fn finished(&self) -> Option<&SharedPicture> {
+        self.settled.as_ref().map(|settled| &settled.picture).filter(|picture| picture.iter().all(is_made))
     }
 }
 
@@ -245,15 +253,14 @@ impl Job {
 enum Task {
     /// To parse the packet of a job into the buffers of an old one.
     Parse { packet: Vec<u8>, buffers: Option<Arc<Parsed>>, serial: u64 },
-    /// To make plane `pli` of a picture.
+    /// To make plane `pli` of a frame.
     Plane {
         pli: usize,
         parsed: Arc<Parsed>,
-        picture: Arc<SharedPicture>,
-        references: Option<[Arc<SharedPicture>; 2]>,
+        plane: SharedPlane,
+        references: References,
         /// Memory for the plane, if there is any that is free.
         buffer: Option<Buffer>,
-        serial: u64,
     },
 }
 
@@ -270,16 +277,18 @@ struct State {
     jobs: VecDeque<Job>,
     /// How many of the jobs, from the oldest on, are settled.
     settled: usize,
-    /// All pictures that there are, each with the number of its frame; the planes of those that nobody else has are
-    /// free.
-    pictures: Vec<(u64, Arc<SharedPicture>)>,
+    /// How many pictures are begun and not complete at most.
+    window: usize,
+    /// All Y, Cb and Cr planes that there are, each with the number of its frame, the newest last; those that nobody
+    /// else has are free.
+    planes: [Vec<(u64, SharedPlane)>; 3],
     /// How many new frames there have been, the grey picture among them. They are numbered from 1.
     frames: u64,
     /// Which blocks the newest frames left as they were, the newest last.
     recent: VecDeque<Arc<Vec<bool>>>,
     /// The references for the first job that is not settled.
-    previous: Arc<SharedPicture>,
-    golden: Arc<SharedPicture>,
+    previous: SharedPicture,
+    golden: SharedPicture,
     /// Results of parsing that are done with.
     parse_buffers: Vec<Arc<Parsed>>,
     /// The threads are to end, or one has panicked.
@@ -289,16 +298,17 @@ struct State {
 impl State {
     /// The work that the oldest frame waits for and that can be done.
     fn next_task(&mut self) -> Option<Task> {
-        for job in self.jobs.iter_mut().take(self.settled) {
+        let settled = self.jobs.iter_mut().take(self.settled);
+        for job in settled.filter(|job| job.finished().is_none()).take(self.window) {
             let (Some(settled), Some(parsed)) = (&mut job.settled, &job.parsed) else { continue };
-            let Settled { picture, number, waiting, references } = settled;
-            let ready = |pli: usize| references.iter().flatten().all(|reference| reference.has(pli));
-            if let Some(pli) = (0..3).find(|&pli| waiting[pli] && ready(pli)) {
-                waiting[pli] = false;
-                let (parsed, picture, references) = (parsed.clone(), picture.clone(), references.clone());
-                let (number, serial) = (*number, job.serial);
-                let buffer = self.take_buffer(pli, number);
-                return Some(Task::Plane { pli, parsed, picture, references, buffer, serial });
+            let is_ready = |references: &mut References| references.iter().flatten().all(is_made);
+            for pli in 0..3 {
+                if let Some(references) = settled.waiting[pli].take_if(is_ready) {
+                    let (parsed, plane) = (parsed.clone(), settled.picture[pli].clone());
+                    let number = settled.number;
+                    let buffer = self.take_buffer(pli, number);
+                    return Some(Task::Plane { pli, parsed, plane, references, buffer });
+                }
             }
         }
         let job = self.jobs.iter_mut().find(|job| job.packet.is_some())?;
@@ -311,16 +321,16 @@ impl State {
         while let Some(job) = self.jobs.get(self.settled) {
             let Some(parsed) = job.parsed.clone() else { break };
             let settled = match parsed.kind {
-                Ok(FrameKind::Key) => self.new_frame(&parsed, None),
+                Ok(FrameKind::Key) => self.new_frame(&parsed, [None, None, None]),
                 Ok(FrameKind::Inter) => {
-                    let references = [self.previous.clone(), self.golden.clone()];
-                    self.new_frame(&parsed, Some(references))
+                    let references =
+                        |pli: usize| Some([&self.previous, &self.golden].map(|picture| picture[pli].clone()));
+                    self.new_frame(&parsed, [0, 1, 2].map(references))
                 }
                 Ok(FrameKind::Repeat) | Err(_) => Settled {
                     picture: self.previous.clone(),
                     number: self.frames,
-                    waiting: [false; 3],
-                    references: None,
+                    waiting: [None, None, None],
                 },
             };
             if parsed.kind == Ok(FrameKind::Key) {
@@ -332,29 +342,27 @@ impl State {
         }
     }
 
-    /// A picture for a new frame.
-    fn new_frame(&mut self, parsed: &Parsed, references: Option<[Arc<SharedPicture>; 2]>) -> Settled {
-        let picture = Arc::new(SharedPicture::default());
+    /// A picture for a new frame with the references of its planes.
+    fn new_frame(&mut self, parsed: &Parsed, references: [References; 3]) -> Settled {
+        let picture = SharedPicture::default();
         self.frames += 1;
-        self.pictures.push((self.frames, picture.clone()));
+        for (planes, plane) in self.planes.iter_mut().zip(&picture) {
+            planes.push((self.frames, plane.clone()));
+        }
         self.recent.push_back(parsed.unchanged.clone());
         if self.recent.len() > MAX_AGE + self.settled {
             self.recent.pop_front();
         }
-        Settled { picture, number: self.frames, waiting: [true; 3], references }
+        Settled { picture, number: self.frames, waiting: references.map(Some) }
     }
 
     /// The memory of a free plane for a frame. The best is that of the newest frame: much of it may be right. So it is
     /// looked for as late as possible.
     fn take_buffer(&mut self, pli: usize, number: u64) -> Option<Buffer> {
-        let free = self.pictures.iter_mut().filter_map(|(old, picture)| {
-            let picture = Arc::get_mut(picture).filter(|picture| picture.has(pli))?;
-            Some((*old, picture))
-        });
-        let (old, picture) = free.max_by_key(|&(old, _)| old)?;
-        let samples = picture.planes[pli].take()?;
-        self.pictures
-            .retain(|(_, picture)| Arc::strong_count(picture) > 1 || (0..3).any(|pli| picture.has(pli)));
+        let planes = &mut self.planes[pli];
+        let index = planes.iter_mut().rposition(|(_, plane)| Arc::get_mut(plane).is_some())?;
+        let (old, plane) = planes.remove(index);
+        let samples = Arc::into_inner(plane)?.into_inner()?;
         // The frames after the old one up to the one before this.
         let first = self.frames + 1 - self.recent.len() as u64;
         let kept = (old + 1 >= first).then(|| {
@@ -405,17 +413,11 @@ impl Shared {
                 }
                 state
             }
-            Task::Plane { pli, parsed, picture, references, buffer, serial } => {
-                let plane = self.make_plane(pli, parsed, references, buffer);
-                let mut state = self.lock();
+            Task::Plane { pli, parsed, plane, references, buffer } => {
+                let samples = self.make_plane(pli, parsed, references, buffer);
+                let state = self.lock();
                 // Nobody else makes this plane, so the place is empty.
-                let _ = picture.planes[pli].set(plane);
-                if picture.is_complete() {
-                    let job = state.jobs.iter_mut().find(|job| job.serial == serial);
-                    if let Some(settled) = job.and_then(|job| job.settled.as_mut()) {
-                        settled.references = None;
-                    }
-                }
+                let _ = plane.set(samples);
                 state
             }
         };
@@ -443,7 +445,7 @@ impl Shared {
         &self,
         pli: usize,
         parsed: Arc<Parsed>,
-        references: Option<[Arc<SharedPicture>; 2]>,
+        references: References,
         buffer: Option<Buffer>,
     ) -> Vec<u8> {
         let plane = &self.stream.layout.planes[pli];
@@ -452,19 +454,16 @@ impl Shared {
             None => (vec![0; plane.width() * plane.height()], None),
         };
         let kept = maps.map(|maps| {
-            let mut kept = vec![true; self.stream.layout.blocks()];
-            let range = plane.first..plane.first + plane.blocks();
+            let mut kept = vec![true; plane.blocks()];
             for map in maps {
-                for (kept, &unchanged) in kept[range.clone()].iter_mut().zip(&map[range.clone()]) {
+                for (kept, &unchanged) in kept.iter_mut().zip(&map[plane.range()]) {
                     *kept &= unchanged;
                 }
             }
             kept
         });
-        let reference = |index: usize| {
-            let picture = references.as_ref().map(|references| &references[index]);
-            picture.and_then(|picture| picture.planes[pli].get()).map_or(&[][..], |plane| plane)
-        };
+        let reference =
+            |index: usize| references.as_ref().map_or(&[][..], |references| samples_of(&references[index]));
         let task = PlaneTask::new(&parsed.frame, &self.stream, pli);
         task.run(&mut samples, reference(0), reference(1), kept.as_deref());
         samples

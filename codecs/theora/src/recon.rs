@@ -38,8 +38,8 @@ impl<'a> PlaneTask<'a> {
         }
     }
 
-    /// Makes the plane from the same plane of the reference frames, which intra frames do not look at. If `samples` hold the frame before the previous
-    /// one, `kept` tells in which of the frame's blocks the previous frame is the same.
+    /// Makes the plane from the same plane of the reference frames, which intra frames do not look at. If `samples` hold
+    /// an earlier frame, `kept` tells in which of the plane's blocks the previous frame is the same.
     pub(crate) fn run(&self, samples: &mut [u8], previous: &[u8], golden: &[u8], kept: Option<&[bool]>) {
         let rows = self.layout.rows;
         for row in 0..rows {
@@ -76,7 +76,7 @@ impl<'a> PlaneTask<'a> {
         for (index, references) in references.chunks(masks::BLOCKS).enumerate() {
             let start = index * masks::BLOCKS;
             let coded = masks::coded(references);
-            let kept = kept.map_or(0, |kept| masks::set(&kept[first + start..][..references.len()]));
+            let kept = kept.map_or(0, |kept| masks::set(&kept[row * columns + start..][..references.len()]));
             let all = u64::MAX >> (masks::BLOCKS - references.len());
             for run in masks::runs(all & !(coded | kept)) {
                 let previous = &previous[y * stride..][..8 * stride];

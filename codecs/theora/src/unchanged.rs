@@ -9,7 +9,7 @@ use crate::stream::Stream;
 pub(crate) fn find(unchanged: &mut [bool], frame: &ParsedFrame, stream: &Stream) {
     let filtered = stream.loop_filter_limit(&frame.header) > 0;
     for plane in &stream.layout.planes {
-        let range = plane.first..plane.first + plane.blocks();
+        let range = plane.range();
         find_plane(&mut unchanged[range.clone()], &frame.references[range], plane, filtered);
     }
 }
@@ -60,7 +60,7 @@ impl<'a> UnchangedBlocks<'a> {
     pub(crate) fn new(stream: &Stream, pli: usize, blocks: Option<&'a [bool]>) -> Self {
         let plane = &stream.layout.planes[pli];
         let (x, y) = stream.picture_offset(pli);
-        let blocks = blocks.map(|blocks| &blocks[plane.first..][..plane.blocks()]);
+        let blocks = blocks.map(|blocks| &blocks[plane.range()]);
         Self { columns: plane.columns, rows: plane.rows, x, y, blocks }
     }
 

@@ -4,7 +4,9 @@ use std::num::NonZeroUsize;
 
 use oggflv_common::FrameView;
 
-use oggflv_theora::{DecodedFrame, Decoder, FrameKind, Identification, Limits, ParallelDecoder, Setup};
+use oggflv_theora::{
+    DecodedFrame, Decoder, FrameKind, Identification, Limits, ParallelDecoder, Setup, is_keyframe,
+};
 
 use crate::common;
 
@@ -86,18 +88,75 @@ fn long_stream(name: &str) -> Vec<Vec<u8>> {
     stream
 }
 
+/// Packets of a vector in any order: it may begin without a key frame, then key frames come at random distances, up to
+/// many times the packets that are in work, and some packets are damaged.
+fn random_stream(name: &str, seed: u64) -> Vec<Vec<u8>> {
+    let packets = common::packets(name);
+    let (headers, data) = packets.split_at(3);
+    let mut random = common::Random(seed);
+    let mut stream = headers.to_vec();
+    let (keys, others): (Vec<_>, Vec<_>) = data.iter().partition(|packet| is_keyframe(packet));
+    let others = if others.is_empty() { &keys } else { &others };
+    for _ in 0..6 {
+        let limit = [2, 12, 90][random.below(3)];
+        for _ in 0..random.below(limit) {
+            let mut packet = others[random.below(others.len())].clone();
+            match random.below(8) {
+                0 => packet.truncate(random.below(packet.len() + 1)),
+                1 if !packet.is_empty() => {
+                    let position = random.below(packet.len());
+                    packet[position] ^= 1 << random.below(8);
+                }
+                _ => {}
+            }
+            stream.push(packet);
+        }
+        stream.push(keys[random.below(keys.len())].clone());
+    }
+    stream
+}
+
+fn check(packets: &[Vec<u8>], label: &str) {
+    let expected = one_by_one(packets);
+    for threads in [1, 2, 3, 8] {
+        let actual = side_by_side(packets, threads);
+        assert_eq!(actual.len(), expected.len());
+        for (index, (actual, expected)) in actual.iter().zip(&expected).enumerate() {
+            assert!(actual == expected, "{label}: frame {index} with {threads} threads");
+        }
+    }
+}
+
 #[test]
 fn any_number_of_threads_decodes_the_same() {
     for name in common::names() {
-        let packets = long_stream(&name);
-        let expected = one_by_one(&packets);
-        for threads in [1, 2, 3, 8] {
-            let actual = side_by_side(&packets, threads);
-            assert_eq!(actual.len(), expected.len());
-            for (index, (actual, expected)) in actual.iter().zip(&expected).enumerate() {
-                assert!(actual == expected, "{name}: frame {index} with {threads} threads");
-            }
+        check(&long_stream(&name), &name);
+    }
+}
+
+#[test]
+fn key_frames_may_come_at_any_distance() {
+    for (seed, name) in common::names().iter().enumerate() {
+        check(&random_stream(name, seed as u64), name);
+    }
+}
+
+/// With one thread every call gives the frame of its packet; with more, as many packets as are in work come first.
+#[test]
+fn frames_come_a_fixed_number_of_packets_later() {
+    let packets = long_stream("420");
+    for (threads, delay) in [(1, 0), (2, 12), (3, 18)] {
+        let mut decoder = parallel(&packets, threads).unwrap();
+        for (index, packet) in packets[3..].iter().enumerate() {
+            assert_eq!(decoder.decode(packet.clone()).is_some(), index >= delay, "packet {index}");
         }
+        for _ in 0..delay {
+            assert!(decoder.finish().is_some());
+        }
+        assert!(decoder.finish().is_none());
+        // After the end more may follow.
+        assert_eq!(decoder.decode(packets[3].clone()).is_some(), delay == 0);
+        assert_eq!(decoder.finish().is_some(), delay > 0);
     }
 }
 
