@@ -26,6 +26,8 @@ pub(crate) struct Effort {
     pub(crate) dquant_above: i32,
     /// 64 times the squared error that a bit is worth, over the square of the quantiser.
     pub(crate) lambda: i32,
+    /// How much squared errors of chroma count, in 1/16 of those of luma.
+    pub(crate) chroma: i32,
     /// 16 times the absolute error that a bit is worth, over the quantiser.
     pub(crate) motion_lambda: u32,
 }
@@ -44,6 +46,7 @@ impl Preset {
             dquant_above: 12,
             lambda: 54,        // 0.85
             motion_lambda: 18, // about its root
+            chroma: 20,
         };
         match self {
             Self::Best => best,

@@ -49,8 +49,8 @@ pub struct Encoder {
     quantizer: u8,
     /// The quantiser to aim at for each macroblock of the picture, in units of 1/16.
     wanted: Vec<u16>,
-    /// The macroblock in hand.
-    mb_source: MbSamples,
+    /// The row of macroblocks in hand.
+    sources: Vec<MbSamples>,
     candidates: Candidates,
     temporal_reference: u8,
     /// Pictures since the last key frame, itself included; `None` before the first one.
@@ -106,7 +106,7 @@ impl Encoder {
             effort,
             quantizer: 0,
             wanted: Vec::new(),
-            mb_source: MbSamples::ZERO,
+            sources: vec![MbSamples::ZERO; mb_width],
             candidates: Candidates::new(),
             temporal_reference: 0,
             since_key: None,
@@ -210,8 +210,9 @@ impl Encoder {
         mb_y: usize,
         writer: &mut BitWriter,
     ) {
+        MbSamples::load_row(frame, mb_y, &mut self.sources);
         for mb_x in 0..self.mb_width {
-            self.code_macroblock(frame, picture_type, mb_x, mb_y, writer);
+            self.code_macroblock(picture_type, mb_x, mb_y, writer);
         }
     }
 
@@ -233,13 +234,11 @@ impl Encoder {
     /// Decides on a macroblock, writes it, and puts it into the picture under construction.
     fn code_macroblock(
         &mut self,
-        frame: &FrameView<'_>,
         picture_type: PictureType,
         mb_x: usize,
         mb_y: usize,
         writer: &mut BitWriter,
     ) {
-        self.mb_source.load(frame, mb_x, mb_y);
         let coding = Coding {
             kernels: &self.kernels,
             effort: &self.effort,
@@ -252,7 +251,8 @@ impl Encoder {
             divisors: &self.divisors,
         };
         let at = mb_y * self.mb_width + mb_x;
-        let decision = Decision::new(&coding, &self.mb_source, (mb_x, mb_y), self.quantizer, self.wanted[at]);
+        let decision =
+            Decision::new(&coding, &self.sources[mb_x], (mb_x, mb_y), self.quantizer, self.wanted[at]);
         let updates = &mut self.updates[at];
         if picture_type == PictureType::I || *updates >= REFRESH {
             decision.intra(&mut self.candidates);

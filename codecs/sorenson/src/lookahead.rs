@@ -6,7 +6,7 @@
 
 use crate::config::Config;
 use crate::error::EncodeError;
-use crate::kernels::{Kernels, STRIDE};
+use crate::kernels::{Kernels, Rows, STRIDE};
 use crate::planes::{CodedPlane, MB};
 use oggflv_common::simd::Level;
 use oggflv_common::{Frame, PlaneView};
@@ -118,8 +118,19 @@ struct Estimate {
     inter: u32,
     /// Vector in samples of the half-size picture.
     mv: (i16, i16),
-    /// Whether it moves at all, if by less than a sample.
-    moving: bool,
+    /// How much of its information it takes from the frame before, in units of 2^-16.
+    taken: u32,
+}
+
+impl Estimate {
+    /// `moving` says whether it moves at all, if by less than a sample.
+    ///
+    /// Most of what moves is lost: interpolation between samples blurs it, which estimates at half size do not see.
+    fn new(intra: u32, inter: u32, mv: (i16, i16), moving: bool) -> Self {
+        let inter = inter.min(intra);
+        let taken = ((intra - inter) << 16) / intra;
+        Self { intra, inter, mv, taken: if moving { taken / MOTION_LOSS } else { taken } }
+    }
 }
 
 /// Frames held at most. A third of them is planned in one go, the others are what these plans look at.
@@ -131,9 +142,11 @@ const STRENGTH: u32 = 5;
 /// Sum of 64 absolute differences below which nothing moves.
 const STILL: u32 = 64;
 /// One part in so many survives motion.
-const MOTION_LOSS: u64 = 8;
+const MOTION_LOSS: u32 = 8;
 /// Key frames are this far apart at least.
 const MIN_KEYINT: u32 = 10;
+/// Steps to the neighbours of a vector, in the order of [`Kernels::sad_8_beside`].
+const BESIDE: [(i16, i16); 4] = [(0, -1), (-1, 0), (1, 0), (0, 1)];
 /// Largest component of a vector at half size.
 const RANGE: i16 = 8;
 
@@ -260,77 +273,73 @@ impl Lookahead {
     /// Estimates a macroblock; `done` has those before it.
     fn estimate(&self, half: &CodedPlane, mb_x: usize, mb_y: usize, done: &[Estimate]) -> Estimate {
         let (x, y) = (8 * mb_x as isize, 8 * mb_y as isize);
-        let copy = |plane: &CodedPlane, x: isize, y: isize| {
-            let mut block = [0; 128];
-            let from = plane.at(x, y);
-            for row in 0..8 {
-                block[row * STRIDE..][..8].copy_from_slice(&from[row * plane.stride..][..8]);
-            }
-            block
-        };
         let at = mb_y * self.mb_width + mb_x;
-        let source = copy(half, x, y);
+        let source = (half.at(x, y), half.stride);
         let last = self.last.as_ref();
-        let stands = last.map(|last| (self.kernels.sad_8)(&source, last.at(x, y), last.stride));
+        let stands = last.map(|last| (self.kernels.sad_8)(source, (last.at(x, y), last.stride)));
         if let (Some(0), Some(before)) = (stands, self.window.back()) {
-            return Estimate { intra: before.blocks[at].intra, inter: 0, mv: (0, 0), moving: false };
+            return Estimate::new(before.blocks[at].intra, 0, (0, 0), false);
         }
-        let sum: u32 = (0..8).flat_map(|row| &source[row * STRIDE..][..8]).map(|&s| u32::from(s)).sum();
-        let intra = (self.kernels.satd_8)(&source, &[((sum + 32) >> 6) as u8; 128]) + 1;
+        let mean = ((self.kernels.sad_8)(source, (&[0; 8], 0)) + 32) >> 6;
+        let intra = (self.kernels.satd_8)(source, (&[mean as u8; 8], 0)) + 1;
         let (Some(last), Some(stands)) = (last, stands) else {
-            return Estimate { intra, inter: intra, mv: (0, 0), moving: false };
+            return Estimate::new(intra, intra, (0, 0), false);
         };
-        let sad = |mv: (i16, i16)| {
-            (self.kernels.sad_8)(&source, last.at(x + isize::from(mv.0), y + isize::from(mv.1)), last.stride)
+        let reference = |mv: (i16, i16)| -> Rows<'_> {
+            (last.at(x + isize::from(mv.0), y + isize::from(mv.1)), last.stride)
         };
-        let mut best = (stands, (0, 0));
-        if best.0 < STILL {
-            let inter = (self.kernels.satd_8)(&source, &copy(last, x, y)).min(intra);
-            return Estimate { intra, inter, mv: (0, 0), moving: false };
+        if stands < STILL {
+            return Estimate::new(intra, (self.kernels.satd_8)(source, reference((0, 0))), (0, 0), false);
         }
-        let mut seeds = [(0, 0); 3];
-        if mb_x > 0 {
-            seeds[0] = done[at - 1].mv;
-        }
-        if mb_y > 0 {
-            seeds[1] = done[at - self.mb_width].mv;
-            seeds[2] = done[at - self.mb_width + usize::from(mb_x + 1 < self.mb_width)].mv;
-        }
-        for (i, mv) in seeds.into_iter().enumerate() {
-            if mv != (0, 0) && !seeds[..i].contains(&mv) {
-                best = best.min((sad(mv), mv));
+        let (mut least, mut mv) = (stands, (0, 0));
+        let mut attempt = |x: i16, y: i16, mv: &mut (i16, i16)| {
+            let sad = (self.kernels.sad_8)(source, reference((x, y)));
+            if sad < least {
+                (least, *mv) = (sad, (x, y));
+            }
+        };
+        let mut tried = (0, 0);
+        let above = at.wrapping_sub(self.mb_width);
+        for seed in [at.wrapping_sub(1), above, above.wrapping_add(1)] {
+            // Those before the first macroblock wrap around to none.
+            let seed = done.get(seed).map_or((0, 0), |seed| seed.mv);
+            if seed != tried && seed != mv {
+                attempt(seed.0, seed.1, &mut mv);
+                tried = seed;
             }
         }
-        let mut before = best.1;
+        let beside =
+            |mv: (i16, i16), half| (self.kernels.sad_8_beside)(source, reference((mv.0 - 1, mv.1 - 1)), half);
         for _ in 0..2 * RANGE {
-            let centre = best.1;
-            for (dx, dy) in [(0, -1), (-1, 0), (1, 0), (0, 1)] {
-                let mv: (i16, i16) = (centre.0 + dx, centre.1 + dy);
-                if mv.0.abs() <= RANGE && mv.1.abs() <= RANGE && mv != before {
-                    best = best.min((sad(mv), mv));
+            let centre = mv;
+            for ((x, y), sad) in BESIDE.into_iter().zip(beside(centre, false)) {
+                let (x, y) = (centre.0 + x, centre.1 + y);
+                if sad < least && x.abs() <= RANGE && y.abs() <= RANGE {
+                    (least, mv) = (sad, (x, y));
                 }
             }
-            if best.1 == centre {
+            if mv == centre {
                 break;
             }
-            before = centre;
         }
-        let (least, mv) = best;
-        let (at_x, at_y) = (x + isize::from(mv.0), y + isize::from(mv.1));
-        let mut reference = copy(last, at_x, at_y);
-        let mut least = least;
         // A better place between samples is motion that the vector does not show.
-        let mut moving = mv != (0, 0);
-        for (x, y, fraction) in [(at_x, at_y, 1), (at_x - 1, at_y, 1), (at_x, at_y, 2), (at_x, at_y - 1, 2)] {
-            let mut prediction = [0; 128];
-            (self.kernels.predict_8)(last.at(x, y), last.stride, fraction, &mut prediction);
-            let sad = (self.kernels.sad_8)(&source, &prediction, STRIDE);
+        let mut between = None;
+        for (step, sad) in BESIDE.into_iter().zip(beside(mv, true)) {
             if sad < least {
-                (least, reference, moving) = (sad, prediction, true);
+                (least, between) = (sad, Some(step));
             }
         }
-        let inter = (self.kernels.satd_8)(&source, &reference).min(intra);
-        Estimate { intra, inter, mv, moving }
+        let inter = match between {
+            Some((x, y)) => {
+                let (from, stride) = reference((mv.0 + x.min(0), mv.1 + y.min(0)));
+                let mut prediction = [0; 128];
+                let fraction = if x == 0 { 2 } else { 1 };
+                (self.kernels.predict_8)(from, stride, fraction, &mut prediction);
+                (self.kernels.satd_8)(source, (&prediction, STRIDE))
+            }
+            None => (self.kernels.satd_8)(source, reference(mv)),
+        };
+        Estimate::new(intra, inter, mv, mv != (0, 0) || between.is_some())
     }
 
     /// Whether the next frame becomes a key frame: when it is due, or takes little from the one before.
@@ -349,19 +358,20 @@ impl Lookahead {
     fn plan(&mut self, count: usize) {
         let blocks = self.mb_width * self.mb_height;
         // What the frame after the one in hand takes from it.
-        let mut taken = vec![0; blocks];
+        let (mut taken, mut next) = (vec![0; blocks], vec![0; blocks]);
+        let mut factors = Vec::with_capacity(blocks);
         // From the last frame to the first.
         let mut expected = VecDeque::new();
         let mut next_time = self.next_time;
         for (i, entry) in self.window.iter_mut().enumerate().rev() {
             let key = entry.key;
-            let factors: Vec<u16> =
-                entry.blocks.iter().zip(&taken).map(|(b, t)| factor(b.intra, *t)).collect();
-            let mut next = vec![0; blocks];
+            factors.clear();
+            factors.extend(entry.blocks.iter().zip(&taken).map(|(b, t)| factor(b.intra, *t)));
+            next.fill(0);
             if !key {
                 hand_on(&entry.blocks, &taken, &mut next, self.mb_width);
             }
-            taken = next;
+            std::mem::swap(&mut taken, &mut next);
             let complexity = complexity(&entry.blocks, &factors, key);
             let duration = next_time.saturating_sub(entry.time);
             expected.push_front(Expected { key, complexity, duration });
@@ -370,7 +380,7 @@ impl Lookahead {
                 entry.plan = Some(Plan {
                     key,
                     quantizer: 16 * u16::from(self.config.quantizer),
-                    factors,
+                    factors: factors.clone(),
                     outlook: Box::new(Outlook { time: entry.time, frames, ends: self.finished }),
                 });
             }
@@ -381,15 +391,13 @@ impl Lookahead {
 }
 
 /// Adds to `next` what the macroblocks of a frame take from the one before; `taken` is what is taken from them.
-///
-/// Most of what moves is lost: interpolation between samples blurs it, which estimates at half size do not see.
 fn hand_on(blocks: &[Estimate], taken: &[u32], next: &mut [u32], mb_width: usize) {
     let mb_height = blocks.len() / mb_width;
-    for (at, block) in blocks.iter().enumerate() {
-        let amount = u64::from(block.intra) + u64::from(taken[at]);
-        let mut amount = amount * u64::from(block.intra - block.inter) / u64::from(block.intra);
-        if block.moving {
-            amount /= MOTION_LOSS;
+    for (at, (block, taken)) in blocks.iter().zip(taken).enumerate() {
+        let amount = ((u64::from(block.intra) + u64::from(*taken)) * u64::from(block.taken)) >> 16;
+        if block.mv == (0, 0) {
+            add(&mut next[at], amount);
+            continue;
         }
         // The four macroblocks that the vector leads to, by their shares of the area of 64.
         let x = (8 * (at % mb_width)) as i32 + i32::from(block.mv.0);
@@ -398,25 +406,39 @@ fn hand_on(blocks: &[Estimate], taken: &[u32], next: &mut [u32], mb_width: usize
             for (mb_x, width) in [(x >> 3, 8 - (x & 7)), ((x >> 3) + 1, x & 7)] {
                 if (0..mb_width as i32).contains(&mb_x) && (0..mb_height as i32).contains(&mb_y) {
                     let share = amount * (width * height) as u64 / 64;
-                    let sum = &mut next[mb_y as usize * mb_width + mb_x as usize];
-                    *sum = sum.saturating_add(share.min(u64::from(u32::MAX)) as u32);
+                    add(&mut next[mb_y as usize * mb_width + mb_x as usize], share);
                 }
             }
         }
     }
 }
 
+/// Adds to a sum that ends at its largest value.
+fn add(sum: &mut u32, amount: u64) {
+    *sum = (u64::from(*sum) + amount).min(u64::from(u32::MAX)) as u32;
+}
+
 /// Estimated differences of a frame over what its factors make of the quantiser.
 fn complexity(blocks: &[Estimate], factors: &[u16], key: bool) -> u32 {
     let cost = |b: &Estimate| u64::from(if key { b.intra } else { b.inter });
-    let sum: u64 = blocks.iter().zip(factors).map(|(b, f)| cost(b) * 256 / u64::from(*f)).sum();
-    sum.min(u64::from(u32::MAX)) as u32
+    let sum: u64 = blocks.iter().zip(factors).map(|(b, f)| cost(b) * INVERSE[usize::from(*f)]).sum();
+    (sum >> 16).min(u64::from(u32::MAX)) as u32
 }
+
+/// 2^24 over factors.
+static INVERSE: [u64; 257] = {
+    let mut inverse = [1 << 24; 257];
+    let mut factor = 1;
+    while factor < inverse.len() {
+        inverse[factor] = (1 << 24) / factor as u64;
+        factor += 1;
+    }
+    inverse
+};
 
 /// The relative quantiser, in units of 1/256, of a macroblock that costs `intra` and gives `taken` to later frames.
 fn factor(intra: u32, taken: u32) -> u16 {
-    let ratio = (u64::from(intra) + u64::from(taken)) * 256 / u64::from(intra);
-    exp2_inverse((log2(ratio) - log2(256)) / STRENGTH)
+    exp2_inverse((log2(u64::from(intra) + u64::from(taken)) - log2(intra.into())) / STRENGTH)
 }
 
 /// Binary logarithm in units of 1/256, linear between powers of two.

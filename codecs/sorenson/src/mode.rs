@@ -83,6 +83,8 @@ pub(crate) struct Decision<'a> {
     quantizer: u8,
     dquant: i8,
     lambda: i32,
+    /// The same by squared errors of chroma, which count more.
+    chroma_lambda: i32,
     /// 16 times the absolute error that a bit is worth.
     motion_lambda: u32,
 }
@@ -106,8 +108,21 @@ impl<'a> Decision<'a> {
             ((i32::from(wanted) + 8) / 16 - i32::from(quantizer)).clamp(-2, 2) as i8
         };
         let lambda = coding.effort.lambda * i32::from(wanted).pow(2) / 256;
+        let chroma_lambda = 16 * lambda / coding.effort.chroma;
         let motion_lambda = coding.effort.motion_lambda * u32::from(wanted) / 16;
-        Self { coding, mb_x, mb_y, source, visible, limits, quantizer, dquant, lambda, motion_lambda }
+        Self {
+            coding,
+            mb_x,
+            mb_y,
+            source,
+            visible,
+            limits,
+            quantizer,
+            dquant,
+            lambda,
+            chroma_lambda,
+            motion_lambda,
+        }
     }
 
     /// The quantiser after DQUANT.
@@ -176,12 +191,13 @@ impl<'a> Decision<'a> {
         for (bi, block) in coefficients.iter().flatten().enumerate() {
             let levels = &mut macroblock.levels[bi];
             if self.block_is_visible(bi) {
-                gains[bi] = self.quantize(block, out.quantizer, true, levels);
+                gains[bi] = self.quantize(block, out.quantizer, true, bi, levels);
             }
             let dc = quantize_intra_dc(block[0]);
             levels.levels[0] = dc;
-            base += i64::from(i32::from(block[0]) - 64 * i32::from(dc)).pow(2);
-            base += block[1..].iter().map(|&c| i64::from(i32::from(c).pow(2))).sum::<i64>();
+            let dc_error = i64::from(i32::from(block[0]) - 64 * i32::from(dc)).pow(2);
+            let error = dc_error + block[1..].iter().map(|&c| i64::from(i32::from(c).pow(2))).sum::<i64>();
+            base += if bi < 4 { error } else { self.chroma_error(error) };
         }
         let changed = usize::from(self.dquant != 0);
         let (cod, mcbpc) = match self.coding.picture_type {
@@ -252,20 +268,33 @@ impl<'a> Decision<'a> {
             &mvs,
             prediction,
         );
-        if self.visible == (16, 16) {
-            self.transform(self.source, prediction, coefficients);
-        } else {
-            self.transform(&self.source_with_cheap_edge(prediction), prediction, coefficients);
+        let (edge, mut source) = (self.visible != (16, 16), self.source);
+        let cheap_edge;
+        if edge {
+            cheap_edge = self.source_with_cheap_edge(prediction);
+            source = &cheap_edge;
         }
+        let errors = (self.coding.kernels.squared_errors)(&source.0, &prediction.0);
         // INTER4V cannot change the quantiser.
         let (quantizer, dquant) = match mb_type {
             MbType::Inter => (self.changed_quantizer(), self.dquant),
             _ => (self.quantizer, 0),
         };
         let mut gains = [0; 6];
-        for bi in (0..6).filter(|&bi| self.block_is_visible(bi)) {
-            let block = &coefficients[bi / 2][bi % 2];
-            gains[bi] = self.quantize(block, quantizer, false, &mut macroblock.levels[bi]);
+        let negligible = [self.lambda, self.chroma_lambda].map(|lambda| negligible_error(quantizer, lambda));
+        for (pair, coefficients) in coefficients.iter_mut().enumerate() {
+            let blocks = [2 * pair, 2 * pair + 1];
+            let negligible = negligible[pair / 2];
+            if blocks.iter().all(|&bi| errors[bi] <= negligible) {
+                continue;
+            }
+            let (source, prediction) = (source.rows(128 * pair), prediction.rows(128 * pair));
+            (self.coding.kernels.forward_2)(source, prediction, coefficients);
+            for (bi, block) in blocks.into_iter().zip(coefficients) {
+                if errors[bi] > negligible && self.block_is_visible(bi) {
+                    gains[bi] = self.quantize(block, quantizer, false, bi, &mut macroblock.levels[bi]);
+                }
+            }
         }
         let row = if mb_type == MbType::Inter4V { 2 } else { usize::from(dquant != 0) };
         let mut pattern = self.choose_pattern(macroblock, &gains, &MCBPC_P[row], 15);
@@ -279,7 +308,8 @@ impl<'a> Decision<'a> {
             }
         }
         out.quantizer = quantizer;
-        out.cost = self.squared_error(prediction) + pattern + i64::from(self.lambda) * i64::from(bits);
+        let error = if edge { self.visible_error(prediction) } else { self.weighted_sum(&errors) };
+        out.cost = error + pattern + i64::from(self.lambda) * i64::from(bits);
     }
 
     /// Transforms the differences of all six blocks.
@@ -290,32 +320,24 @@ impl<'a> Decision<'a> {
     }
 
     /// Quantises a block; returns the gain over no coefficients, as [`trellis::optimize`] does.
-    fn quantize(&self, coefficients: &Block, quantizer: u8, intra: bool, levels: &mut Levels) -> i32 {
+    fn quantize(
+        &self,
+        coefficients: &Block,
+        quantizer: u8,
+        intra: bool,
+        bi: usize,
+        levels: &mut Levels,
+    ) -> i32 {
         let coding = self.coding;
         let divisor = coding.divisors[usize::from(quantizer)][usize::from(intra)];
         quantize(coding.kernels, coefficients, divisor, intra, levels);
-        if coding.effort.trellis {
-            trellis::optimize(coefficients, quantizer, self.lambda, usize::from(intra), levels)
+        let lambda = if bi < 4 { self.lambda } else { self.chroma_lambda };
+        let gain = if coding.effort.trellis {
+            trellis::optimize(coefficients, quantizer, lambda, usize::from(intra), levels)
         } else {
-            self.gain(coefficients, quantizer, intra, levels)
-        }
-    }
-
-    /// What levels gain over no coefficients.
-    fn gain(&self, coefficients: &Block, quantizer: u8, intra: bool, levels: &Levels) -> i32 {
-        let (mut mask, mut next, mut gain) = (levels.mask, usize::from(intra), 0);
-        while mask != 0 {
-            let position = mask.trailing_zeros() as usize;
-            mask &= mask - 1;
-            let at = usize::from(SCAN[position]);
-            let (c, level) = (i32::from(coefficients[at]), levels.levels[at]);
-            let error = c - (i32::from(dequantize(level, quantizer)) << SCALE_BITS);
-            let magnitude = usize::from(level.unsigned_abs()).min(64);
-            let bits = TCOEF_BITS[usize::from(mask == 0)][position - next][magnitude];
-            gain += error * error - c * c + self.lambda * i32::from(bits);
-            next = position + 1;
-        }
-        gain
+            gain(coefficients, quantizer, lambda, intra, levels)
+        };
+        if bi < 4 { gain } else { self.chroma_error(gain.into()) as i32 }
     }
 
     /// Drops the blocks that cost more than they gain, the pattern taken into account; returns what is gained.
@@ -339,17 +361,17 @@ impl<'a> Decision<'a> {
 
     /// The best pattern of `N` blocks with these gains, whose bits are `bits`; the first block is the highest bit.
     fn choose<const N: usize>(&self, gains: &[i32], bits: impl Fn(usize) -> u8) -> (i64, usize) {
-        let sum_with = |pattern: usize| {
-            let chosen = gains.iter().enumerate().filter(|(i, _)| pattern >> (N - 1 - i) & 1 != 0);
-            chosen.map(|(_, &gain)| i64::from(gain)).sum::<i64>()
-                + i64::from(self.lambda) * i64::from(bits(pattern))
-        };
-        let mut best = (sum_with(0), 0);
+        let lambda = i64::from(self.lambda);
+        let (mut sums, mut best) = ([0; 16], (lambda * i64::from(bits(0)), 0));
         let useful = gains.iter().fold(0, |mask, &gain| mask << 1 | usize::from(gain < 0));
-        if useful != 0 {
-            for pattern in (1..1 << N).filter(|pattern| pattern & !useful == 0) {
-                best = best.min((sum_with(pattern), pattern));
-            }
+        if useful == 0 {
+            return best;
+        }
+        for pattern in (1..1usize << N).filter(|pattern| pattern & !useful == 0) {
+            // Less its last block, it is one of the patterns before.
+            let last = N - 1 - pattern.trailing_zeros() as usize;
+            sums[pattern] = sums[pattern & (pattern - 1)] + i64::from(gains[last]);
+            best = best.min((sums[pattern] + lambda * i64::from(bits(pattern)), pattern));
         }
         best
     }
@@ -369,17 +391,37 @@ impl<'a> Decision<'a> {
     /// 64 times the sum of the squared errors that are shown.
     fn squared_error(&self, prediction: &MbSamples) -> i64 {
         if self.visible == (16, 16) {
-            return 64 * i64::from((self.coding.kernels.squared_error)(&self.source.0, &prediction.0));
+            let errors = (self.coding.kernels.squared_errors)(&self.source.0, &prediction.0);
+            self.weighted_sum(&errors)
+        } else {
+            self.visible_error(prediction)
         }
+    }
+
+    /// The same from the errors of the blocks.
+    fn weighted_sum(&self, errors: &[u32; 6]) -> i64 {
+        let [luma, chroma] =
+            [&errors[..4], &errors[4..]].map(|errors| 64 * i64::from(errors.iter().sum::<u32>()));
+        luma + self.chroma_error(chroma)
+    }
+
+    /// What a squared error of chroma counts.
+    fn chroma_error(&self, error: i64) -> i64 {
+        error * i64::from(self.coding.effort.chroma) / 16
+    }
+
+    /// The same where not all is shown.
+    fn visible_error(&self, prediction: &MbSamples) -> i64 {
         let mut sum = 0;
         for (start, width, height) in self.visible_parts() {
             for y in 0..height {
                 let at = start + y * STRIDE;
                 let rows = self.source.0[at..][..width].iter().zip(&prediction.0[at..][..width]);
-                sum += rows.map(|(a, b)| i64::from(a.abs_diff(*b)).pow(2)).sum::<i64>();
+                let error = 64 * rows.map(|(a, b)| i64::from(a.abs_diff(*b)).pow(2)).sum::<i64>();
+                sum += if start < BLOCK_START[4] { error } else { self.chroma_error(error) };
             }
         }
-        64 * sum
+        sum
     }
 
     /// The source with other samples where they are not shown: their differences from the prediction repeat those at
@@ -404,8 +446,34 @@ impl<'a> Decision<'a> {
     /// Sum of the absolute differences of luma from the means of its blocks.
     fn intra_activity(&self) -> u32 {
         let sad = |start: usize, value: u8| {
-            (self.coding.kernels.sad_8)(&self.source.0[start..], &[value; 8 * STRIDE], STRIDE)
+            (self.coding.kernels.sad_8)((&self.source.0[start..], STRIDE), (&[value; 8], 0))
         };
         BLOCK_START[..4].iter().map(|&start| sad(start, ((sad(start, 0) + 32) / 64) as u8)).sum()
     }
+}
+
+/// What levels gain over no coefficients.
+fn gain(coefficients: &Block, quantizer: u8, lambda: i32, intra: bool, levels: &Levels) -> i32 {
+    let (mut mask, mut next, mut gain) = (levels.mask, usize::from(intra), 0);
+    while mask != 0 {
+        let position = mask.trailing_zeros() as usize;
+        mask &= mask - 1;
+        let at = usize::from(SCAN[position]);
+        let (c, level) = (i32::from(coefficients[at]), levels.levels[at]);
+        let error = c - (i32::from(dequantize(level, quantizer)) << SCALE_BITS);
+        let magnitude = usize::from(level.unsigned_abs()).min(64);
+        let bits = TCOEF_BITS[usize::from(mask == 0)][position - next][magnitude];
+        gain += error * error - c * c + lambda * i32::from(bits);
+        next = position + 1;
+    }
+    gain
+}
+
+/// The squared error of a block up to which no level is worth its bits.
+fn negligible_error(quantizer: u8, lambda: i32) -> u32 {
+    // A block with one level has five bits at least.
+    let worth = 5 * lambda as u32 / 64;
+    // Divisors have a dead zone of two steps.
+    let least = 2 * u32::from(quantizer);
+    worth.max(least * least)
 }

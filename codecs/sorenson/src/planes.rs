@@ -148,6 +148,7 @@ impl CodedPicture {
 
 /// The samples of one macroblock in rows of 16: 16 rows of Y, then 8 rows of Cb and Cr side by side.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(crate) struct MbSamples(pub(crate) [u8; 384]);
 
 /// Where each of the six blocks begins in [`MbSamples`].
@@ -171,12 +172,14 @@ impl MbSamples {
         self.0[start..].first_chunk().expect("the samples hold the rows that are asked for")
     }
 
-    /// Reads macroblock `mb_x`, `mb_y` of a frame; behind the edges, the last column and row repeat.
-    pub(crate) fn load(&mut self, frame: &FrameView<'_>, mb_x: usize, mb_y: usize) {
+    /// Reads row `mb_y` of the macroblocks of a frame; behind the edges, the last column and row repeat.
+    ///
+    /// Samples are visited in the order they are stored in, which caches expect.
+    pub(crate) fn load_row(frame: &FrameView<'_>, mb_y: usize, row: &mut [Self]) {
         let [y, cb, cr] = &frame.planes;
-        load::<16>(y, mb_x, mb_y, &mut self.0);
-        load::<8>(cb, mb_x, mb_y, &mut self.0[BLOCK_START[4]..]);
-        load::<8>(cr, mb_x, mb_y, &mut self.0[BLOCK_START[5]..]);
+        load_row::<16>(y, mb_y, row, 0);
+        load_row::<8>(cb, mb_y, row, BLOCK_START[4]);
+        load_row::<8>(cr, mb_y, row, BLOCK_START[5]);
     }
 
     /// Writes macroblock `mb_x`, `mb_y` of a picture.
@@ -191,17 +194,19 @@ impl MbSamples {
     }
 }
 
-/// Reads `SIZE` times `SIZE` samples, behind the edges the last ones before.
-fn load<const SIZE: usize>(plane: &PlaneView<'_>, mb_x: usize, mb_y: usize, out: &mut [u8]) {
-    let (x, y) = (SIZE * mb_x, SIZE * mb_y);
-    if x + SIZE <= plane.width && y + SIZE <= plane.height {
-        return copy_rows::<SIZE>(&plane.data[y * plane.stride + x..], plane.stride, out, MB);
-    }
-    for (row, out) in out.chunks_mut(MB).take(SIZE).enumerate() {
-        let row = &plane.row((y + row).min(plane.height - 1))[x..];
-        let inside = row.len().min(SIZE);
-        out[..inside].copy_from_slice(&row[..inside]);
-        out[inside..SIZE].fill(row[inside - 1]);
+/// Reads blocks of `SIZE` times `SIZE` samples, each from index `start` of its macroblock on.
+fn load_row<const SIZE: usize>(plane: &PlaneView<'_>, mb_y: usize, row: &mut [MbSamples], start: usize) {
+    for y in 0..SIZE {
+        let samples = plane.row((SIZE * mb_y + y).min(plane.height - 1));
+        for (samples, out) in samples.chunks(SIZE).zip(row.iter_mut()) {
+            let out = &mut out.0[start + y * MB..][..SIZE];
+            if let Some(samples) = samples.first_chunk::<SIZE>() {
+                out.copy_from_slice(samples);
+            } else {
+                out[..samples.len()].copy_from_slice(samples);
+                out[samples.len()..].fill(samples[samples.len() - 1]);
+            }
+        }
     }
 }
 

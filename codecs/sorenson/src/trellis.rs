@@ -39,7 +39,8 @@ pub(crate) fn optimize(
         return 0;
     }
     let start = Node { place: first as u8, level: 0, before: 0, cost: 0 };
-    let mut nodes = [start; 65];
+    let mut nodes = [Node { place: 0, ..start }; 65];
+    nodes[0] = start;
     // Nodes that others may follow, in ascending order of place and of cost.
     let mut open = [0u8; 65];
     let (mut count, mut opened) = (1, 1);
@@ -51,22 +52,30 @@ pub(crate) fn optimize(
         let at = usize::from(SCAN[position]);
         let c = i32::from(coefficients[at].unsigned_abs());
         let most = levels.levels[at].abs();
+        let least = (most - 1).max(1);
+        let gain = |level: i16| {
+            let error = c - (i32::from(dequantize(level, quantizer)) << SCALE_BITS);
+            error * error - c * c
+        };
+        let magnitude = |level: i16| usize::from(level.unsigned_abs()).min(64);
+        let choices = [(least, gain(least), magnitude(least)), (most, gain(most), magnitude(most))];
+        // Where both are one, it is tried once.
+        let choices = if least == most { &choices[1..] } else { &choices[..] };
         let mut node = Node { place: position as u8 + 1, level: 0, before: 0, cost: i32::MAX };
         let mut last = node;
-        for level in (most - 1).max(1)..=most {
-            let error = c - (i32::from(dequantize(level, quantizer)) << SCALE_BITS);
-            let gain = error * error - c * c;
-            let magnitude = usize::from(level.unsigned_abs()).min(64);
-            for &before in &open[..opened] {
-                let from = &nodes[usize::from(before)];
-                let run = position - usize::from(from.place);
-                let cost = from.cost + gain + lambda * i32::from(TCOEF_BITS[0][run][magnitude]);
-                if cost < node.cost {
-                    node = Node { level, before, cost, ..node };
-                }
-                let cost = from.cost + gain + lambda * i32::from(TCOEF_BITS[1][run][magnitude]);
+        for &before in &open[..opened] {
+            let from = &nodes[usize::from(before)];
+            let run = position - usize::from(from.place);
+            for &(level, gain, magnitude) in choices {
+                let cost = from.cost + gain;
+                let with_bits = |last: usize| cost + lambda * i32::from(TCOEF_BITS[last][run][magnitude]);
+                let cost = with_bits(1);
                 if cost < last.cost {
-                    last = Node { level, before, cost, ..last };
+                    (last.level, last.before, last.cost) = (level, before, cost);
+                }
+                let cost = with_bits(0);
+                if cost < node.cost {
+                    (node.level, node.before, node.cost) = (level, before, cost);
                 }
             }
         }

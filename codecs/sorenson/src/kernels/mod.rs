@@ -27,21 +27,28 @@ pub(crate) struct Divisor {
     pub(crate) most: u16,
 }
 
-/// The kernels for one level. Rows of the first (and only its) samples are [`STRIDE`] apart; those of a reference
-/// are `stride` apart.
+/// Samples, and how far apart their rows are.
+pub(crate) type Rows<'a> = (&'a [u8], usize);
+
+/// The kernels for one level. Rows of samples without a stride are [`STRIDE`] apart; those of a reference are `stride`
+/// apart.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kernels {
     /// Sum of absolute differences between 16x16 samples and a reference.
     pub(crate) sad_16: fn(&[u8; 256], reference: &[u8], stride: usize) -> u32,
     /// The same, of the reference between samples.
     pub(crate) sad_16_half: fn(&[u8; 256], reference: &[u8], stride: usize, Fraction) -> u32,
-    /// Sum of absolute differences between 8x8 samples and a reference.
-    pub(crate) sad_8: fn(&[u8], reference: &[u8], stride: usize) -> u32,
-    /// A quarter of the sum of the absolute Hadamard coefficients of the differences of 8x8 samples, over 16x16;
-    /// rows of both are [`STRIDE`] apart.
+    /// The same for the four places beside one, which has a row and a column before it: above, left, right, below. They
+    /// are a sample away, or half a sample.
+    pub(crate) sad_16_beside: fn(&[u8; 256], reference: &[u8], stride: usize, half: bool) -> [u32; 4],
+    /// Sum of absolute differences between 8x8 samples.
+    pub(crate) sad_8: fn(Rows<'_>, Rows<'_>) -> u32,
+    /// The same for the four places beside one, as in [`Self::sad_16_beside`].
+    pub(crate) sad_8_beside: fn(Rows<'_>, reference: Rows<'_>, half: bool) -> [u32; 4],
+    /// A quarter of the sum of the absolute Hadamard coefficients of the differences of 8x8 samples, over 16x16.
     pub(crate) satd_16: fn(&[u8; 256], &[u8; 256]) -> u32,
     /// The same over 8x8.
-    pub(crate) satd_8: fn(&[u8], &[u8]) -> u32,
+    pub(crate) satd_8: fn(Rows<'_>, Rows<'_>) -> u32,
     /// Copies 16x16 samples of a reference, interpolated.
     pub(crate) predict_16: fn(reference: &[u8], stride: usize, Fraction, &mut [u8; 256]),
     /// Copies 8x8 samples of a reference, interpolated, to rows [`STRIDE`] apart.
@@ -54,8 +61,8 @@ pub(crate) struct Kernels {
     pub(crate) inverse_add: fn(&Block, &mut [u8]),
     /// Means of 2x2 samples of two rows, which have at least twice as many.
     pub(crate) halve: fn(top: &[u8], bottom: &[u8], &mut [u8]),
-    /// Sum of squared differences of the six blocks of a macroblock.
-    pub(crate) squared_error: fn(&[u8; 384], &[u8; 384]) -> u32,
+    /// Sums of squared differences of the six blocks of a macroblock.
+    pub(crate) squared_errors: fn(&[u8; 384], &[u8; 384]) -> [u32; 6],
 }
 
 impl Kernels {
@@ -64,7 +71,9 @@ impl Kernels {
         let scalar = Self {
             sad_16: scalar::sad_16,
             sad_16_half: scalar::sad_16_half,
+            sad_16_beside: scalar::sad_16_beside,
             sad_8: scalar::sad_8,
+            sad_8_beside: scalar::sad_8_beside,
             satd_16: scalar::satd_16,
             satd_8: scalar::satd_8,
             predict_16: scalar::predict_16,
@@ -73,7 +82,7 @@ impl Kernels {
             quantize: scalar::quantize,
             inverse_add: scalar::inverse_add,
             halve: scalar::halve,
-            squared_error: scalar::squared_error,
+            squared_errors: scalar::squared_errors,
         };
         match level.isa() {
             #[cfg(target_arch = "x86_64")]

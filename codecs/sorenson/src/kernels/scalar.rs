@@ -1,28 +1,51 @@
 //! What every kernel computes, in plain code.
 
-use super::{Block, Divisor, Fraction, STRIDE};
+use super::{Block, Divisor, Fraction, Rows, STRIDE};
 
-fn sad<const SIZE: usize>(source: &[u8], reference: &[u8], stride: usize) -> u32 {
+fn sad<const SIZE: usize>((a, a_stride): Rows<'_>, (b, b_stride): Rows<'_>) -> u32 {
     (0..SIZE)
         .map(|y| {
-            let rows = source[y * STRIDE..][..SIZE].iter().zip(&reference[y * stride..][..SIZE]);
+            let rows = a[y * a_stride..][..SIZE].iter().zip(&b[y * b_stride..][..SIZE]);
             rows.map(|(a, b)| u32::from(a.abs_diff(*b))).sum::<u32>()
         })
         .sum()
 }
 
 pub(super) fn sad_16(source: &[u8; 256], reference: &[u8], stride: usize) -> u32 {
-    sad::<16>(source, reference, stride)
+    sad::<16>((source, STRIDE), (reference, stride))
 }
 
-pub(super) fn sad_8(source: &[u8], reference: &[u8], stride: usize) -> u32 {
-    sad::<8>(source, reference, stride)
+pub(super) fn sad_8(a: Rows<'_>, b: Rows<'_>) -> u32 {
+    sad::<8>(a, b)
 }
 
 pub(super) fn sad_16_half(source: &[u8; 256], reference: &[u8], stride: usize, fraction: Fraction) -> u32 {
     let mut prediction = [0; 256];
     predict_16(reference, stride, fraction, &mut prediction);
-    sad::<16>(source, &prediction, STRIDE)
+    sad::<16>((source, STRIDE), (&prediction, STRIDE))
+}
+
+pub(super) fn sad_16_beside(source: &[u8; 256], reference: &[u8], stride: usize, half: bool) -> [u32; 4] {
+    let at =
+        |x: usize, y: usize, fraction| sad_16_half(source, &reference[y * stride + x..], stride, fraction);
+    if half {
+        [at(1, 0, 2), at(0, 1, 1), at(1, 1, 1), at(1, 1, 2)]
+    } else {
+        [at(1, 0, 0), at(0, 1, 0), at(2, 1, 0), at(1, 2, 0)]
+    }
+}
+
+pub(super) fn sad_8_beside(source: Rows<'_>, (reference, stride): Rows<'_>, half: bool) -> [u32; 4] {
+    let at = |x: usize, y: usize, fraction| {
+        let mut prediction = [0; 128];
+        predict_8(&reference[y * stride + x..], stride, fraction, &mut prediction);
+        sad_8(source, (&prediction, STRIDE))
+    };
+    if half {
+        [at(1, 0, 2), at(0, 1, 1), at(1, 1, 1), at(1, 1, 2)]
+    } else {
+        [at(1, 0, 0), at(0, 1, 0), at(2, 1, 0), at(1, 2, 0)]
+    }
 }
 
 /// H.263, 6.1.2: means of two or four samples, rounded up.
@@ -68,11 +91,11 @@ fn hadamard(v: &mut [i32; 8]) {
 }
 
 /// Sum of the absolute Hadamard coefficients of 8x8 differences.
-fn hadamard_sum(a: &[u8], b: &[u8]) -> u32 {
+fn hadamard_sum((a, a_stride): Rows<'_>, (b, b_stride): Rows<'_>) -> u32 {
     let mut rows = [[0; 8]; 8];
     for (y, row) in rows.iter_mut().enumerate() {
         for (x, value) in row.iter_mut().enumerate() {
-            *value = i32::from(a[y * STRIDE + x]) - i32::from(b[y * STRIDE + x]);
+            *value = i32::from(a[y * a_stride + x]) - i32::from(b[y * b_stride + x]);
         }
         hadamard(row);
     }
@@ -85,13 +108,13 @@ fn hadamard_sum(a: &[u8], b: &[u8]) -> u32 {
         .sum()
 }
 
-pub(super) fn satd_8(a: &[u8], b: &[u8]) -> u32 {
+pub(super) fn satd_8(a: Rows<'_>, b: Rows<'_>) -> u32 {
     (hadamard_sum(a, b) + 2) >> 2
 }
 
 pub(super) fn satd_16(a: &[u8; 256], b: &[u8; 256]) -> u32 {
-    let sum: u32 = [0, 8, 128, 136].iter().map(|&at| hadamard_sum(&a[at..], &b[at..])).sum();
-    (sum + 2) >> 2
+    let sum = |at| hadamard_sum((&a[at..], STRIDE), (&b[at..], STRIDE));
+    ([0, 8, 128, 136].map(sum).iter().sum::<u32>() + 2) >> 2
 }
 
 /// Product with a factor in units of 2^-15, rounded.
@@ -188,8 +211,13 @@ pub(super) fn inverse_add(coefficients: &Block, samples: &mut [u8]) {
     }
 }
 
-pub(super) fn squared_error(a: &[u8; 384], b: &[u8; 384]) -> u32 {
-    a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b)).pow(2)).sum()
+pub(super) fn squared_errors(a: &[u8; 384], b: &[u8; 384]) -> [u32; 6] {
+    let mut sums = [0; 6];
+    for (i, (a, b)) in a.chunks_exact(8).zip(b.chunks_exact(8)).enumerate() {
+        let row = a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b)).pow(2));
+        sums[i / 16 * 2 + i % 2] += row.sum::<u32>();
+    }
+    sums
 }
 
 pub(super) fn halve(top: &[u8], bottom: &[u8], out: &mut [u8]) {

@@ -38,13 +38,23 @@ fn measures_and_predictions_are_the_same_at_every_level() {
     compare(|scalar, kernels, random, round| {
         let a: [u8; 256] = random.samples(round);
         let b: [u8; 256] = random.samples((round + 1) % 100);
-        let stride = 17 + round % 20;
-        let mut reference = vec![0; 16 * stride + 17];
+        let stride = 18 + round % 20;
+        let mut reference = vec![0; 17 * stride + 18];
         reference.fill_with(|| random.below(256) as u8);
+        for half in [false, true] {
+            let sads = |kernels: &Kernels| (kernels.sad_16_beside)(&a, &reference, stride, half);
+            assert_eq!(sads(kernels), sads(scalar));
+            let sads =
+                |kernels: &Kernels| (kernels.sad_8_beside)((&a[8..], STRIDE), (&reference, stride), half);
+            assert_eq!(sads(kernels), sads(scalar));
+        }
         assert_eq!((kernels.sad_16)(&a, &reference, stride), (scalar.sad_16)(&a, &reference, stride));
-        assert_eq!((kernels.sad_8)(&a[8..], &reference, stride), (scalar.sad_8)(&a[8..], &reference, stride));
+        let (a_8, b_8, r_8) = ((&a[8..], STRIDE), (&b[136..], STRIDE), (&reference[..], stride));
+        for (a, b) in [(a_8, r_8), (a_8, b_8), (r_8, (&b[..8], 0))] {
+            assert_eq!((kernels.sad_8)(a, b), (scalar.sad_8)(a, b));
+            assert_eq!((kernels.satd_8)(a, b), (scalar.satd_8)(a, b));
+        }
         assert_eq!((kernels.satd_16)(&a, &b), (scalar.satd_16)(&a, &b));
-        assert_eq!((kernels.satd_8)(&a[136..], &b[136..]), (scalar.satd_8)(&a[136..], &b[136..]));
         for fraction in 0..4 {
             let sad = |kernels: &Kernels| (kernels.sad_16_half)(&a, &reference, stride, fraction);
             assert_eq!(sad(kernels), sad(scalar), "fraction {fraction}");
@@ -62,7 +72,7 @@ fn measures_and_predictions_are_the_same_at_every_level() {
         (kernels.halve)(&a, &b, &mut one[..size]);
         (scalar.halve)(&a, &b, &mut other[..size]);
         assert_eq!(one, other);
-        assert_eq!((kernels.squared_error)(&a, &b), (scalar.squared_error)(&a, &b));
+        assert_eq!((kernels.squared_errors)(&a, &b), (scalar.squared_errors)(&a, &b));
     });
 }
 

@@ -1,7 +1,7 @@
 //! AVX2.
 
 use super::scalar::{self, COS, W};
-use super::{Block, Divisor, Fraction, Kernels, STRIDE};
+use super::{Block, Divisor, Fraction, Kernels, Rows, STRIDE};
 use oggflv_common::simd::{Isa, Level};
 use std::arch::x86_64::*;
 
@@ -21,16 +21,18 @@ pub(super) fn kernels(level: Level) -> Kernels {
     Kernels {
         sad_16: enter!(sad_16(source: &[u8; 256], reference: &[u8], stride: usize) -> u32),
         sad_16_half: enter!(sad_16_half(source: &[u8; 256], reference: &[u8], stride: usize, fraction: Fraction) -> u32),
-        sad_8: enter!(sad_8(source: &[u8], reference: &[u8], stride: usize) -> u32),
+        sad_16_beside: enter!(sad_16_beside(source: &[u8; 256], reference: &[u8], stride: usize, half: bool) -> [u32; 4]),
+        sad_8: enter!(sad_8(a: Rows<'_>, b: Rows<'_>) -> u32),
+        sad_8_beside: enter!(sad_8_beside(source: Rows<'_>, reference: Rows<'_>, half: bool) -> [u32; 4]),
         satd_16: enter!(satd_16(a: &[u8; 256], b: &[u8; 256]) -> u32),
-        satd_8: enter!(satd_8(a: &[u8], b: &[u8]) -> u32),
+        satd_8: enter!(satd_8(a: Rows<'_>, b: Rows<'_>) -> u32),
         predict_16: enter!(predict_16(reference: &[u8], stride: usize, fraction: Fraction, out: &mut [u8; 256])),
         predict_8: enter!(predict_8(reference: &[u8], stride: usize, fraction: Fraction, out: &mut [u8])),
         forward_2: enter!(forward_2(source: &[u8; 128], prediction: &[u8; 128], out: &mut [Block; 2])),
         quantize: enter!(quantize(coefficients: &Block, divisor: Divisor, levels: &mut Block) -> u64),
         inverse_add: enter!(inverse_add(coefficients: &Block, samples: &mut [u8])),
         halve: enter!(halve(top: &[u8], bottom: &[u8], out: &mut [u8])),
-        squared_error: enter!(squared_error(a: &[u8; 384], b: &[u8; 384]) -> u32),
+        squared_errors: enter!(squared_errors(a: &[u8; 384], b: &[u8; 384]) -> [u32; 6]),
     }
 }
 
@@ -103,13 +105,13 @@ fn store_columns(block: &mut Block, i: usize, value: __m256i) {
 
 /// Reference samples that were found long enough.
 #[derive(Clone, Copy)]
-struct Rows<'a> {
+struct Reference<'a> {
     reference: &'a [u8],
     stride: usize,
     last: usize,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> Reference<'a> {
     /// Rows 0 to `last` with `width` samples each.
     #[inline]
     fn new(reference: &'a [u8], stride: usize, last: usize, width: usize) -> Self {
@@ -151,7 +153,7 @@ fn sum_32(sums: __m256i) -> u32 {
 
 #[target_feature(enable = "avx2")]
 fn sad_16(source: &[u8; 256], reference: &[u8], stride: usize) -> u32 {
-    let rows = Rows::new(reference, stride, 15, 16);
+    let rows = Reference::new(reference, stride, 15, 16);
     let mut sums = _mm256_setzero_si256();
     for y in (0..16).step_by(2) {
         sums = _mm256_add_epi64(sums, _mm256_sad_epu8(load_32(source, y * STRIDE), rows.pair(y, 0)));
@@ -162,7 +164,7 @@ fn sad_16(source: &[u8; 256], reference: &[u8], stride: usize) -> u32 {
 /// Two rows of 16 reference samples, interpolated.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn interpolate<const FRACTION: Fraction>(rows: &Rows<'_>, y: usize) -> __m256i {
+fn interpolate<const FRACTION: Fraction>(rows: &Reference<'_>, y: usize) -> __m256i {
     let a = rows.pair(y, 0);
     match FRACTION {
         0 => a,
@@ -181,8 +183,8 @@ fn interpolate<const FRACTION: Fraction>(rows: &Rows<'_>, y: usize) -> __m256i {
 
 /// The 17th row and column are only there, and only needed, for fractions.
 #[inline]
-fn interpolated_rows(reference: &[u8], stride: usize, fraction: Fraction) -> Rows<'_> {
-    Rows::new(reference, stride, 15 + (fraction >> 1), 16 + (fraction & 1))
+fn interpolated_rows(reference: &[u8], stride: usize, fraction: Fraction) -> Reference<'_> {
+    Reference::new(reference, stride, 15 + (fraction >> 1), 16 + (fraction & 1))
 }
 
 #[inline]
@@ -209,16 +211,123 @@ fn sad_16_half(source: &[u8; 256], reference: &[u8], stride: usize, fraction: Fr
     }
 }
 
+#[inline]
 #[target_feature(enable = "avx2")]
-fn sad_8(source: &[u8], reference: &[u8], stride: usize) -> u32 {
-    let (source, reference) = (&source[..7 * STRIDE + 8], &reference[..7 * stride + 8]);
+fn sad_16_beside_by<const HALF: bool>(source: &[u8; 256], reference: &[u8], stride: usize) -> [u32; 4] {
+    let rows = Reference::new(reference, stride, 17, 18);
+    let mut sums = [_mm256_setzero_si256(); 4];
+    for y in (0..16).step_by(2) {
+        let here = load_32(source, y * STRIDE);
+        let centre = rows.pair(y + 1, 1);
+        let beside = [rows.pair(y, 1), rows.pair(y + 1, 0), rows.pair(y + 1, 2), rows.pair(y + 2, 1)];
+        for (sum, beside) in sums.iter_mut().zip(beside) {
+            let beside = if HALF { _mm256_avg_epu8(beside, centre) } else { beside };
+            *sum = _mm256_add_epi32(*sum, _mm256_sad_epu8(here, beside));
+        }
+    }
+    // The sums fill every second lane.
+    let [a, b, c, d] = sums;
+    let (ab, cd) = (_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+    let sums = _mm256_hadd_epi32(ab, cd);
+    let sums = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    let (low, high) = (_mm_cvtsi128_si64(sums) as u64, _mm_extract_epi64(sums, 1) as u64);
+    [low as u32, (low >> 32) as u32, high as u32, (high >> 32) as u32]
+}
+
+#[target_feature(enable = "avx2")]
+fn sad_16_beside(source: &[u8; 256], reference: &[u8], stride: usize, half: bool) -> [u32; 4] {
+    if half {
+        sad_16_beside_by::<true>(source, reference, stride)
+    } else {
+        sad_16_beside_by::<false>(source, reference, stride)
+    }
+}
+
+/// Where 8 rows of 8 samples begin.
+#[derive(Clone, Copy)]
+struct Square<'a> {
+    rows: Rows<'a>,
+}
+
+impl<'a> Square<'a> {
+    #[inline]
+    fn new(rows: Rows<'a>) -> Self {
+        let (samples, stride) = rows;
+        assert!(stride < 1 << 32 && samples.len() >= 7 * stride + 8);
+        Self { rows }
+    }
+
+    /// Row `Y`, in the lower half.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn row<const Y: usize>(&self) -> __m128i {
+        const { assert!(Y < 8) };
+        let (samples, stride) = self.rows;
+        // SAFETY: `new` has seen that 8 rows of 8 samples are in the slice.
+        unsafe { _mm_loadl_epi64(samples.as_ptr().add(Y * stride).cast()) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn all(&self) -> [__m128i; 8] {
+        [
+            self.row::<0>(),
+            self.row::<1>(),
+            self.row::<2>(),
+            self.row::<3>(),
+            self.row::<4>(),
+            self.row::<5>(),
+            self.row::<6>(),
+            self.row::<7>(),
+        ]
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn sad_8(a: Rows<'_>, b: Rows<'_>) -> u32 {
+    let (a, b) = (Square::new(a).all(), Square::new(b).all());
     let mut sums = _mm_setzero_si128();
     for y in (0..8).step_by(2) {
-        let a = _mm_unpacklo_epi64(load_8(source, y * STRIDE), load_8(source, (y + 1) * STRIDE));
-        let b = _mm_unpacklo_epi64(load_8(reference, y * stride), load_8(reference, (y + 1) * stride));
+        let (a, b) = (_mm_unpacklo_epi64(a[y], a[y + 1]), _mm_unpacklo_epi64(b[y], b[y + 1]));
         sums = _mm_add_epi64(sums, _mm_sad_epu8(a, b));
     }
     _mm_cvtsi128_si32(_mm_add_epi64(sums, _mm_unpackhi_epi64(sums, sums))) as u32
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn sad_8_beside_by<const HALF: bool>(source: Rows<'_>, (reference, stride): Rows<'_>) -> [u32; 4] {
+    let source = Square::new(source).all();
+    assert!(stride < 1 << 32 && reference.len() >= 9 * stride + 10);
+    let row = |x: usize, y: usize| {
+        debug_assert!(x <= 2 && y <= 9);
+        // SAFETY: the slice was just seen to have 10 rows of 10 samples.
+        unsafe { _mm_loadl_epi64(reference.as_ptr().add(y * stride + x).cast()) }
+    };
+    let pair = |x: usize, y: usize| _mm_unpacklo_epi64(row(x, y), row(x, y + 1));
+    let mut sums = [_mm_setzero_si128(); 4];
+    for y in (0..8).step_by(2) {
+        let here = _mm_unpacklo_epi64(source[y], source[y + 1]);
+        let centre = pair(1, y + 1);
+        let beside = [pair(1, y), pair(0, y + 1), pair(2, y + 1), pair(1, y + 2)];
+        for (sum, beside) in sums.iter_mut().zip(beside) {
+            let beside = if HALF { _mm_avg_epu8(beside, centre) } else { beside };
+            *sum = _mm_add_epi32(*sum, _mm_sad_epu8(here, beside));
+        }
+    }
+    let [a, b, c, d] = sums;
+    let sums = _mm_hadd_epi32(_mm_hadd_epi32(a, b), _mm_hadd_epi32(c, d));
+    let (low, high) = (_mm_cvtsi128_si64(sums) as u64, _mm_extract_epi64(sums, 1) as u64);
+    [low as u32, (low >> 32) as u32, high as u32, (high >> 32) as u32]
+}
+
+#[target_feature(enable = "avx2")]
+fn sad_8_beside(source: Rows<'_>, reference: Rows<'_>, half: bool) -> [u32; 4] {
+    if half {
+        sad_8_beside_by::<true>(source, reference)
+    } else {
+        sad_8_beside_by::<false>(source, reference)
+    }
 }
 
 #[inline]
@@ -364,11 +473,10 @@ fn satd_16(a: &[u8; 256], b: &[u8; 256]) -> u32 {
 }
 
 #[target_feature(enable = "avx2")]
-fn satd_8(a: &[u8], b: &[u8]) -> u32 {
-    let (a, b) = (&a[..7 * STRIDE + 8], &b[..7 * STRIDE + 8]);
+fn satd_8(a: Rows<'_>, b: Rows<'_>) -> u32 {
+    let (a, b) = (Square::new(a).all(), Square::new(b).all());
     let mut rows = [_mm256_setzero_si256(); 8];
-    for (y, row) in rows.iter_mut().enumerate() {
-        let (a, b) = (load_8(a, y * STRIDE), load_8(b, y * STRIDE));
+    for (row, (a, b)) in rows.iter_mut().zip(a.into_iter().zip(b)) {
         *row = _mm256_castsi128_si256(_mm_sub_epi16(_mm_cvtepu8_epi16(a), _mm_cvtepu8_epi16(b)));
     }
     let ones = _mm_set1_epi16(1);
@@ -500,13 +608,24 @@ fn inverse_add(coefficients: &Block, samples: &mut [u8]) {
 }
 
 #[target_feature(enable = "avx2")]
-fn squared_error(a: &[u8; 384], b: &[u8; 384]) -> u32 {
-    let mut sums = _mm256_setzero_si256();
-    for at in (0..384).step_by(16) {
-        let d = _mm256_sub_epi16(_mm256_cvtepu8_epi16(load_16(a, at)), _mm256_cvtepu8_epi16(load_16(b, at)));
-        sums = _mm256_add_epi32(sums, _mm256_madd_epi16(d, d));
-    }
-    sum_32(sums)
+fn squared_errors(a: &[u8; 384], b: &[u8; 384]) -> [u32; 6] {
+    // The lower half has the left block of two.
+    let pair = |i: usize| {
+        let mut sums = _mm256_setzero_si256();
+        for d in differences(&a[128 * i..], &b[128 * i..]) {
+            sums = _mm256_add_epi32(sums, _mm256_madd_epi16(d, d));
+        }
+        sums
+    };
+    let (first, second, third) = (pair(0), pair(1), pair(2));
+    let zero = _mm256_setzero_si256();
+    let sums = _mm256_hadd_epi32(_mm256_hadd_epi32(first, second), _mm256_hadd_epi32(third, zero));
+    let (left, right) = (_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    // Interleaved: both blocks of the first pair, of the second, of the third.
+    let (low, high) = (_mm_unpacklo_epi32(left, right), _mm_unpackhi_epi32(left, right));
+    let quarter = |v: __m128i| [_mm_cvtsi128_si64(v) as u64, _mm_extract_epi64(v, 1) as u64];
+    let ([a, b], [c, _]) = (quarter(low), quarter(high));
+    [a as u32, (a >> 32) as u32, b as u32, (b >> 32) as u32, c as u32, (c >> 32) as u32]
 }
 
 #[target_feature(enable = "avx2")]

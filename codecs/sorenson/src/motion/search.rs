@@ -1,8 +1,7 @@
 //! Motion search: the vector of least difference plus weighted bits.
 
 use super::{Mv, MvLimits};
-use crate::kernels::Kernels;
-use crate::macroblock::wrap_mvd;
+use crate::kernels::{Kernels, STRIDE};
 use crate::planes::{CodedPlane, MbSamples};
 use crate::tables::MVD;
 
@@ -33,7 +32,9 @@ pub(crate) struct Search<'a> {
     pub(crate) good: u32,
 }
 
-/// Steps to the neighbours of a full-sample vector.
+/// Seeds of a search at most.
+const MAX_SEEDS: usize = 8;
+/// Steps to the neighbours of a vector, in the order of [`Kernels::sad_16_beside`].
 const DIAMOND: [(i16, i16); 4] = [(0, -1), (-1, 0), (1, 0), (0, 1)];
 /// Wider steps, around the clock.
 const HEXAGON: [(i16, i16); 6] = [(-2, 0), (-1, -2), (1, -2), (2, 0), (1, 2), (-1, 2)];
@@ -46,34 +47,29 @@ impl Search<'_> {
         if best.cost >= self.good {
             self.wide_steps(&sad, &mut best);
         }
-        self.narrow_steps(&sad, &mut best);
-        let fraction = |mv: Mv| {
-            let (from, stride) = (self.at(mv), self.reference.stride);
-            if self.satd {
-                let mut prediction = [0; 256];
-                (self.kernels.predict_16)(from, stride, mv.fraction(), &mut prediction);
-                (self.kernels.satd_16)(self.source.luma(), &prediction)
-            } else {
-                (self.kernels.sad_16_half)(self.source.luma(), from, stride, mv.fraction())
-            }
+        self.narrow_steps_16(&mut best);
+        if !self.satd {
+            return self.half_pel_16(best);
+        }
+        let satd = |mv: Mv| {
+            let mut prediction = [0; 256];
+            (self.kernels.predict_16)(self.at(mv), self.reference.stride, mv.fraction(), &mut prediction);
+            (self.kernels.satd_16)(self.source.luma(), &prediction)
         };
-        self.half_pel(best, &fraction)
+        self.half_pel(best, &satd)
     }
 
     /// Searches 8x8 samples from `seeds` on.
     pub(crate) fn block(&self, seeds: &[Mv]) -> Found {
         let source = &self.source.0[self.start..];
-        let sad = |mv: Mv| (self.kernels.sad_8)(source, self.at(mv), self.reference.stride);
+        let sad = |mv: Mv| (self.kernels.sad_8)((source, STRIDE), (self.at(mv), self.reference.stride));
         let mut best = self.seed(seeds, &sad);
         self.narrow_steps(&sad, &mut best);
         let fraction = |mv: Mv| {
             let mut prediction = [0; 128];
             (self.kernels.predict_8)(self.at(mv), self.reference.stride, mv.fraction(), &mut prediction);
-            if self.satd {
-                (self.kernels.satd_8)(source, &prediction)
-            } else {
-                (self.kernels.sad_8)(source, &prediction, crate::kernels::STRIDE)
-            }
+            let difference = if self.satd { self.kernels.satd_8 } else { self.kernels.sad_8 };
+            difference((source, STRIDE), (&prediction, STRIDE))
         };
         self.half_pel(best, &fraction)
     }
@@ -87,15 +83,59 @@ impl Search<'_> {
     fn seed(&self, seeds: &[Mv], difference: &impl Fn(Mv) -> u32) -> Found {
         let mut best = Found { mv: Mv { x: i16::MIN, y: 0 }, cost: u32::MAX };
         let whole = |component: i16, most: i16| (component & !1).clamp(MvLimits::MIN, most & !1);
-        let whole =
-            |seed: &Mv| Mv { x: whole(seed.x, self.limits.max_x), y: whole(seed.y, self.limits.max_y) };
+        let mut tried = [best.mv; MAX_SEEDS];
         for (i, seed) in seeds.iter().enumerate() {
-            let mv = whole(seed);
-            if seeds[..i].iter().all(|before| whole(before) != mv) {
+            let mv = Mv { x: whole(seed.x, self.limits.max_x), y: whole(seed.y, self.limits.max_y) };
+            if !tried.contains(&mv) {
                 self.try_mv(mv, difference, &mut best);
+                tried[i] = mv;
             }
         }
         best
+    }
+
+    /// [`Self::narrow_steps`] of 16x16 samples.
+    fn narrow_steps_16(&self, best: &mut Found) {
+        loop {
+            let centre = best.mv;
+            self.step(2, self.sads_beside(centre, false), best);
+            if best.mv == centre {
+                return;
+            }
+        }
+    }
+
+    /// Judges the half-sample neighbours of a vector of 16x16 samples: those beside it, then the one between the better
+    /// ones of them.
+    fn half_pel_16(&self, full: Found) -> Found {
+        let (centre, mut best) = (full.mv, full);
+        let sads = self.sads_beside(centre, true);
+        self.step(1, sads, &mut best);
+        let [above, left, right, below] = sads;
+        let (x, y) = (if right < left { 1 } else { -1 }, if below < above { 1 } else { -1 });
+        let sad = |mv: Mv| {
+            (self.kernels.sad_16_half)(self.source.luma(), self.at(mv), self.reference.stride, mv.fraction())
+        };
+        self.try_mv(Mv { x: centre.x + x, y: centre.y + y }, &sad, &mut best);
+        best
+    }
+
+    /// Differences at the four neighbours of a full-sample vector.
+    fn sads_beside(&self, mv: Mv, half: bool) -> [u32; 4] {
+        let from = self.at(Mv { x: mv.x - 2, y: mv.y - 2 });
+        (self.kernels.sad_16_beside)(self.source.luma(), from, self.reference.stride, half)
+    }
+
+    /// Goes to the best of four neighbours with known differences, if it is legal and better.
+    fn step(&self, length: i16, sads: [u32; 4], best: &mut Found) {
+        let centre = best.mv;
+        for ((x, y), sad) in DIAMOND.into_iter().zip(sads) {
+            let mv = Mv { x: centre.x + length * x, y: centre.y + length * y };
+            let cost = self.lambda * mvd_bits(mv, self.predictor) + 16 * sad;
+            if cost < best.cost && self.limits.contain(mv) {
+                *best = Found { mv, cost };
+            }
+        }
     }
 
     /// Goes to the best of the four nearest neighbours as long as there is a better one.
@@ -180,14 +220,12 @@ impl Search<'_> {
     }
 }
 
-/// Bits of one component of MVD, by the difference plus 32.
+/// Bits of one component of MVD, by the difference modulo 64.
 static MVD_BITS: [u8; 64] = {
     let mut bits = [1; 64];
-    let mut i = 0;
+    let mut i = 1;
     while i < 64 {
-        if i != 32 {
-            bits[i] = MVD[i.abs_diff(32)].len + 1;
-        }
+        bits[i] = MVD[if i < 32 { i } else { 64 - i }].len + 1;
         i += 1;
     }
     bits
@@ -195,7 +233,7 @@ static MVD_BITS: [u8; 64] = {
 
 /// Bits of the MVD of a vector.
 pub(crate) fn mvd_bits(mv: Mv, predictor: Mv) -> u32 {
-    let bits = |difference: i16| u32::from(MVD_BITS[(wrap_mvd(difference) + 32) as usize]);
+    let bits = |difference: i16| u32::from(MVD_BITS[(difference & 63) as usize]);
     bits(mv.x - predictor.x) + bits(mv.y - predictor.y)
 }
 
