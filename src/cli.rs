@@ -133,6 +133,10 @@ struct Arguments {
     #[arg(long)]
     strict: bool,
 
+    /// A text for the metadata, such as title=Holidays; an empty one leaves out what the source says
+    #[arg(long, value_name = "NAME=TEXT", value_parser = metadata)]
+    meta: Vec<(String, String)>,
+
     /// Replace the output if it exists
     #[arg(short = 'y', long)]
     overwrite: bool,
@@ -287,6 +291,7 @@ fn options(arguments: Arguments) -> Options {
         audio_stream: arguments.audio_stream,
         max_pixels: arguments.max_pixels,
         strict: arguments.strict,
+        metadata: arguments.meta,
         psnr: arguments.psnr,
         threads: arguments.threads.unwrap_or(defaults.threads),
     }
@@ -337,6 +342,16 @@ fn scaled(text: &str) -> Option<f64> {
     };
     let plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     plain.then(|| number.parse::<f64>().ok()).flatten().map(|number| number * unit)
+}
+
+/// Parses a name and a text.
+fn metadata(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, text)) if !name.is_empty() && name.len() <= 255 && text.len() <= 65_535 => {
+            Ok((name.to_owned(), text.to_owned()))
+        }
+        _ => Err("a name, an equals sign, and a text, such as title=Holidays".to_owned()),
+    }
 }
 
 /// Parses a time.

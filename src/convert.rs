@@ -52,14 +52,14 @@ pub fn convert_file(
     if let Some(stream) = open_stream(output).map_err(|problem| output_error(problem.into()))? {
         let rate = conversion.rate(observe)?;
         let body = io::BufWriter::with_capacity(1 << 16, stream);
-        let mut outcome = conversion.run(source, Target { body, streaming: true }, rate, observe)?;
+        let mut outcome = conversion.run(source, conversion.target(body, true), rate, observe)?;
         outcome.body.flush().map_err(|problem| output_error(problem.into()))?;
         return Ok(conversion.report(outcome.report));
     }
     let target = resolve_target(input, output, overwrite).map_err(output_error)?;
     let body = Output::create(&target, overwrite).map_err(|problem| output_error(problem.into()))?;
     let rate = conversion.rate(observe)?;
-    let outcome = conversion.run(source, Target { body, streaming: false }, rate, observe)?;
+    let outcome = conversion.run(source, conversion.target(body, false), rate, observe)?;
     outcome.body.complete(&outcome.head).map_err(|problem| match problem.kind() {
         io::ErrorKind::AlreadyExists => output_error(OutputError::Exists),
         _ => output_error(problem.into()),
@@ -124,6 +124,10 @@ impl Conversion<'_> {
         pipeline::run(source.input, target, self.options, rate, &self.names(), &mut observe)
     }
 
+    fn target<W: Write>(&self, body: W, streaming: bool) -> Target<W> {
+        Target { body, streaming, metadata: self.options.metadata.clone() }
+    }
+
     fn passes(&self) -> u32 {
         if matches!(self.options.video_rate, VideoRate::FileSize(_)) { 2 } else { 1 }
     }
@@ -183,7 +187,7 @@ impl Conversion<'_> {
         let passes = self.passes();
         let mut observe =
             |progress| observe(Progress { pass: 1, passes, bytes_total: source.bytes, ..progress });
-        let target = Target { body: io::sink(), streaming: false };
+        let target = self.target(io::sink(), false);
         let outcome = pipeline::run(source.input, target, &options, rate, &self.names(), &mut observe)?;
         let Some(first_pass) = outcome.first_pass else {
             return Ok(Quality::default().rate_control());

@@ -10,6 +10,7 @@
 // Allowed in the scaler's vector kernels only.
 #![deny(unsafe_code)]
 
+mod comments;
 mod convert;
 mod error;
 mod fit;

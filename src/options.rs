@@ -43,6 +43,9 @@ pub struct Options {
     pub max_pixels: u64,
     /// Whether damage of the input is an error.
     pub strict: bool,
+    /// Names and texts for the output's metadata, besides the comments of the source; an empty text leaves the comment of
+    /// that name out.
+    pub metadata: Vec<(String, String)>,
     /// Whether the report is to tell how far the coded pictures are from those that were encoded.
     pub psnr: bool,
     /// Threads that encode pictures, a third as many decode them. With 1, one thread does both. The output does not
@@ -67,6 +70,7 @@ impl Default for Options {
             audio_stream: None,
             max_pixels: MAX_PIXELS.into(),
             strict: false,
+            metadata: Vec::new(),
             psnr: false,
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         }

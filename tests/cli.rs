@@ -3,10 +3,14 @@
 // A test that unwraps says "this must hold".
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+
+use common::flv_file::{self, FlvFile};
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/media/flash-click.ogv");
 
@@ -228,6 +232,17 @@ fn many_files_are_converted_into_a_folder() {
 }
 
 #[test]
+fn metadata_can_be_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [SAMPLE, "out.flv", "--no-video", "--meta", "title=Holidays", "--meta", "width=7"];
+    assert!(oggflv(folder.path(), &arguments).status.success());
+    let file = FlvFile::parse(&fs::read(folder.path().join("out.flv")).unwrap());
+    assert!(matches!(file.property("title"), flv_file::Value::String(title) if title == "Holidays"));
+    let streamed = oggflv(folder.path(), &[SAMPLE, "-", "--no-video", "--meta", "title=Holidays"]);
+    assert!(streamed.stdout.windows(8).any(|bytes| bytes == b"Holidays"));
+}
+
+#[test]
 fn the_manual_and_completions_name_the_options() {
     let folder = tempfile::tempdir().unwrap();
     for arguments in
@@ -248,6 +263,7 @@ fn wrong_usage() {
         (&["a.ogv", "b.flv", "c.flv"], "--out-dir"),
         (&["a/x.ogv", "b/x.ogv", "--out-dir", "out"], "two files would become out/x.flv"),
         (&["-", "--out-dir", "out"], "gives the output no name"),
+        (&["in.ogv", "--meta", "title"], "title=Holidays"),
         (&["in.ogv", "--skip-existing", "--overwrite"], "cannot be used with"),
         (&["-"], "name the output"),
         (&["in.ogv", "--quality", "50", "--video-bitrate", "600k"], "cannot be used with"),

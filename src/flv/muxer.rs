@@ -88,6 +88,8 @@ pub struct Muxer<W> {
     audio: Summary,
     first_timestamp: Option<u32>,
     last_timestamp: u32,
+    /// Names and texts for `onMetaData`.
+    texts: Vec<(String, String)>,
     /// Timestamp and offset in the body of each key frame.
     keyframes: Vec<(u32, u64)>,
     ends_with_keyframe: bool,
@@ -111,6 +113,7 @@ impl<W: Write> Muxer<W> {
             audio: Summary::default(),
             first_timestamp: None,
             last_timestamp: 0,
+            texts: Vec::new(),
             keyframes: Vec::new(),
             ends_with_keyframe: false,
         }
@@ -128,6 +131,13 @@ impl<W: Write> Muxer<W> {
     pub fn add_audio(&mut self, format: AudioFormat) {
         format.tag_byte();
         self.audio_format = Some(format);
+    }
+
+    /// Adds names and texts to `onMetaData`, behind its own properties. A name that those have is left out.
+    #[must_use]
+    pub fn with_texts(mut self, texts: Vec<(String, String)>) -> Self {
+        self.texts = texts;
+        self
     }
 
     /// Writes a picture that is shown from `timestamp` (milliseconds) on.
@@ -225,7 +235,12 @@ impl<W: Write> Muxer<W> {
         self.head_with(self.metadata(duration, head_bytes))
     }
 
-    fn head_with(&self, metadata: Vec<(String, Value)>) -> io::Result<Vec<u8>> {
+    fn head_with(&self, mut metadata: Vec<(String, Value)>) -> io::Result<Vec<u8>> {
+        for (name, text) in &self.texts {
+            if metadata.iter().all(|(own, _)| !own.eq_ignore_ascii_case(name)) {
+                metadata.push((name.clone(), Value::String(text.clone())));
+            }
+        }
         let type_flags = u8::from(self.audio_format.is_some()) << 2 | u8::from(self.video_format.is_some());
         let mut head = b"FLV\x01".to_vec();
         head.extend_from_slice(&[type_flags, 0, 0, 0, 9, 0, 0, 0, 0]);

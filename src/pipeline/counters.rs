@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::Pictures;
 use super::clocks::Clocks;
 use super::damage::Damage;
+use crate::comments::{Texts, metadata};
 use crate::time::Time;
 
 /// A number that several threads add to.
@@ -53,6 +54,8 @@ pub(super) struct Counters {
     pub(super) damaged: Counter,
     /// What was lost.
     pub(super) damage: Damage,
+    /// The comments of the first link's streams, those of pictures first.
+    pub(super) comments: Mutex<Vec<Texts>>,
     /// What the user may want to know.
     pub(super) notes: Notes,
     /// Pictures that were encoded.
@@ -68,6 +71,17 @@ pub(super) struct Counters {
 }
 
 impl Counters {
+    pub(super) fn add_comments(&self, comments: Texts, of_pictures: bool) {
+        let mut streams = self.comments.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = if of_pictures { 0 } else { streams.len() };
+        streams.insert(place, comments);
+    }
+
+    /// What is said of the film, by the user (`own`) or in its streams.
+    pub(super) fn metadata(&self, own: &[(String, String)]) -> Texts {
+        metadata(&self.comments.lock().unwrap_or_else(PoisonError::into_inner), own)
+    }
+
     /// Duration of the content, where it is known.
     pub(super) fn duration(&self) -> Option<Time> {
         let milliseconds = self.milliseconds.get() as i64;

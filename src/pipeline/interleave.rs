@@ -10,6 +10,7 @@ use oggflv_sorenson::Packet;
 
 use super::counters::Counters;
 use super::{Progress, Report, Stop, Target};
+use crate::comments::Texts;
 use crate::error::InputError;
 use crate::flv::{AudioFormat, Muxer, VideoFormat};
 use crate::time::Time;
@@ -81,6 +82,7 @@ pub(super) fn run<W: Write>(
     observe: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<(W, Vec<u8>, Report), Stop> {
     let mut interleaver = Interleaver::new(target.body, target.streaming);
+    let mut is_first = true;
     let mut observed = Instant::now();
     while !interleaver.is_complete() {
         let tag = tags.try_recv().map_or_else(
@@ -91,7 +93,13 @@ pub(super) fn run<W: Write>(
             |tag| Ok(Ok(tag)),
         )?;
         match tag {
-            Ok(tag) => interleaver.take(tag)?,
+            Ok(tag) => {
+                // All headers are read before anything is decoded.
+                if std::mem::take(&mut is_first) {
+                    interleaver.texts = counters.metadata(&target.metadata);
+                }
+                interleaver.take(tag)?;
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Err(Stop::Closed),
         }
@@ -117,6 +125,8 @@ struct Interleaver<W: Write> {
     /// Taken by the muxer as soon as it is known which streams there are.
     body: Option<W>,
     streaming: bool,
+    /// Names and texts for the metadata.
+    texts: Texts,
     muxer: Option<Muxer<W>>,
     /// Size of the head that was written in front.
     head_bytes: Option<u64>,
@@ -140,6 +150,7 @@ impl<W: Write> Interleaver<W> {
         Self {
             body: Some(body),
             streaming,
+            texts: Texts::new(),
             muxer: None,
             head_bytes: None,
             video: Queue::default(),
@@ -253,7 +264,9 @@ impl<W: Write> Interleaver<W> {
     /// The muxer, made when it is known which streams there are.
     fn muxer(&mut self) -> Result<&mut Muxer<W>, Stop> {
         if let Some(body) = self.body.take() {
-            let muxer = self.muxer.insert(Muxer::new(body, self.video_format, self.audio_format));
+            let muxer = Muxer::new(body, self.video_format, self.audio_format)
+                .with_texts(std::mem::take(&mut self.texts));
+            let muxer = self.muxer.insert(muxer);
             if self.streaming {
                 self.head_bytes = Some(muxer.write_head()?);
             }

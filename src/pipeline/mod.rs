@@ -35,6 +35,7 @@ use std::time::Duration;
 
 use oggflv_sorenson::{FirstPass, RateControl};
 
+use crate::comments::Texts;
 use crate::error::{Error, InputError, OutputError};
 use crate::ogg::StreamEnd;
 use crate::options::Options;
@@ -165,6 +166,8 @@ pub(crate) struct Target<W> {
     pub body: W,
     /// Whether the body gets a head, too, with what is known at the start.
     pub streaming: bool,
+    /// Names and texts for the metadata that go before the comments of the source.
+    pub metadata: Texts,
 }
 
 /// Chooses the rate control, when it is known how long the content is, or that this cannot be known.
@@ -350,7 +353,7 @@ mod tests {
         let names = Names { input: "in", output: "out" };
         let mut observe = |_| ControlFlow::Continue(());
         let input = Input { reader: input, ends: Vec::new() };
-        let target = Target { body: Vec::new(), streaming: false };
+        let target = Target { body: Vec::new(), streaming: false, metadata: Vec::new() };
         let outcome = run(input, target, options, rate(options), &names, &mut observe).unwrap();
         [outcome.head, outcome.body].concat()
     }

@@ -14,6 +14,7 @@ use super::decode::VideoInput;
 use super::queue::jitter;
 use super::sound::{AudioInput, SoundDecoder, decode_after};
 use super::{Input, Stop};
+use crate::comments;
 use crate::error::InputError;
 use crate::ogg::{Codec, Damage, Demuxer, HeaderCollector, Headers, Packet, Stream, StreamEnd};
 use crate::options::Options;
@@ -84,8 +85,11 @@ pub(super) fn run<R: Read>(
     while let Some(packet) = demuxer.next_packet().map_err(|error| Stop::Input(error.into()))? {
         let stream = packet.stream;
         source.streams.extend_from_slice(&demuxer.streams()[source.streams.len()..]);
+        let comments = source.is_before_start().then(|| comments::of_header(&packet.data)).flatten();
         if !source.take(packet)? {
             demuxer.ignore(stream);
+        } else if let Some(comments) = comments {
+            source.counters.add_comments(comments, source.streams[stream].codec.is_video());
         }
     }
     source.finish_link()?;
@@ -205,6 +209,11 @@ impl Source<'_> {
         let link = self.streams[stream].link;
         let before = self.streams[..stream].iter().rev().take_while(|stream| stream.link == link);
         choice.is_none_or(|number| number.get() == 1 + before.filter(|stream| kind(stream.codec)).count())
+    }
+
+    /// Whether nothing has been decoded yet.
+    fn is_before_start(&self) -> bool {
+        self.link.number == 0 && self.link.preroll.is_some()
     }
 
     /// Takes a packet of a Theora stream; tells whether the stream is wanted.

@@ -22,9 +22,13 @@ impl Comments {
     /// # Errors
     /// [`Error::NotHeader`] if the packet is no comment header.
     pub fn parse(packet: &[u8]) -> Result<Self, Error> {
-        let mut rest = header_body(packet, 3, "comment")?;
+        Ok(Self::parse_list(header_body(packet, 3, "comment")?))
+    }
+
+    /// The same for what follows the start of the packet, which other codecs have, too.
+    pub(crate) fn parse_list(mut rest: &[u8]) -> Self {
         let mut parsed = Self::default();
-        let Some(vendor) = take_string(&mut rest) else { return Ok(parsed) };
+        let Some(vendor) = take_string(&mut rest) else { return parsed };
         parsed.vendor = vendor;
         let count = take_u32(&mut rest).unwrap_or(0);
         for _ in 0..count {
@@ -33,7 +37,7 @@ impl Comments {
                 parsed.comments.push((name.to_owned(), content.to_owned()));
             }
         }
-        Ok(parsed)
+        parsed
     }
 }
 
