@@ -4,10 +4,10 @@
 
 use std::fmt;
 
-use opus_decoder::OpusMultistreamDecoder;
+use opus_decoder::OpusDecoder;
 
 use crate::guard::quietly;
-use crate::vorbis::{MAX_CHANNELS, Pcm, to_wave_order};
+use crate::vorbis::Pcm;
 
 /// What granule positions count, whatever the input of the encoder had (RFC 7845, section 4).
 pub const SAMPLE_RATE: u32 = 48_000;
@@ -27,8 +27,6 @@ pub enum Error {
         /// Its value.
         value: u8,
     },
-    /// The streams and the channel mapping contradict each other.
-    Mapping,
 }
 
 impl fmt::Display for Error {
@@ -36,7 +34,6 @@ impl fmt::Display for Error {
         match self {
             Self::NotHeader => write!(f, "not an Opus identification header"),
             Self::Invalid { field, value } => write!(f, "Opus header has {field} {value}"),
-            Self::Mapping => write!(f, "Opus header has a channel mapping that fits no streams"),
         }
     }
 }
@@ -51,12 +48,6 @@ struct Header {
     pre_skip: u16,
     /// What samples are multiplied by.
     gain: f32,
-    /// Whether the channels have the order of Vorbis.
-    vorbis_order: bool,
-    streams: u8,
-    coupled: u8,
-    /// For each channel, which of the decoded ones it is; 255 for silence.
-    mapping: Vec<u8>,
 }
 
 impl Header {
@@ -67,36 +58,27 @@ impl Header {
         if version >> 4 != 0 {
             return Err(Error::Invalid { field: "version", value: version });
         }
-        if channels == 0 || usize::from(channels) > MAX_CHANNELS {
+        if !(1..=2).contains(&channels) {
             return Err(Error::Invalid { field: "channel count", value: channels });
         }
-        let (streams, coupled, mapping) = match (family, table) {
-            (0, _) if channels <= 2 => (1, channels - 1, (0..channels).collect()),
-            (1 | 255, [streams, coupled, mapping @ ..]) if mapping.len() >= channels.into() => {
-                (*streams, *coupled, mapping[..channels.into()].to_vec())
-            }
-            (1 | 255, _) => return Err(Error::NotHeader),
+        // Another family may say the same in other words: one stream of just these channels.
+        let simple = [1, channels - 1, 0, 1];
+        match (family, table) {
+            (0, _) => {}
+            (1 | 255, table) if table.starts_with(&simple[..2 + usize::from(channels)]) => {}
             _ => return Err(Error::Invalid { field: "channel mapping family", value: family }),
-        };
+        }
         // Q7.8 in decibels.
         let decibels = f64::from(i16::from_le_bytes([gain0, gain1])) / 256.0;
         Ok(Self {
             channels,
             pre_skip: u16::from_le_bytes([skip0, skip1]),
             gain: libm::pow(10.0, decibels / 20.0) as f32,
-            vorbis_order: family == 1,
-            streams,
-            coupled,
-            mapping,
         })
     }
 
-    fn decoder(&self) -> Option<OpusMultistreamDecoder> {
-        let (streams, coupled) = (self.streams.into(), self.coupled.into());
-        let make = || {
-            OpusMultistreamDecoder::new(SAMPLE_RATE, self.channels.into(), streams, coupled, &self.mapping)
-        };
-        quietly(make)?.ok()
+    fn decoder(&self) -> OpusDecoder {
+        OpusDecoder::new(SAMPLE_RATE, self.channels.into()).expect("48 kHz, one or two channels")
     }
 }
 
@@ -106,21 +88,21 @@ impl Header {
 /// the last bit of a sample may depend on the C library that a build is linked to.
 pub struct Decoder {
     header: Header,
-    inner: OpusMultistreamDecoder,
+    inner: OpusDecoder,
 }
 
 impl Decoder {
     /// Makes a decoder from the identification header.
     ///
     /// # Errors
-    /// If the header is malformed, or has more than eight channels, or a mapping family other than 0, 1 and 255.
+    /// If the header is malformed, or has more than two channels.
     pub fn new(identification: &[u8]) -> Result<Self, Error> {
         let header = Header::parse(identification)?;
-        let inner = header.decoder().ok_or(Error::Mapping)?;
+        let inner = header.decoder();
         Ok(Self { header, inner })
     }
 
-    /// Number of channels, 1..=8.
+    /// Number of channels, 1 or 2.
     pub fn channels(&self) -> usize {
         self.header.channels.into()
     }
@@ -130,8 +112,7 @@ impl Decoder {
         self.header.pre_skip.into()
     }
 
-    /// Decodes a packet: at most 5760 samples a channel, none if it cannot be decoded. For the order of the channels see
-    /// [`Pcm`].
+    /// Decodes a packet: at most 5760 samples a channel, none if it cannot be decoded. Full scale is 1.
     pub fn decode(&mut self, packet: &[u8]) -> Pcm {
         // To the decoder an empty packet is a lost one.
         if packet.is_empty() {
@@ -157,18 +138,12 @@ impl Decoder {
                 .map(|sample| sample * gain)
                 .collect()
         };
-        let mut pcm: Pcm = (0..channels).map(channel).collect();
-        if self.header.vorbis_order {
-            to_wave_order(&mut pcm);
-        }
-        pcm
+        (0..channels).map(channel).collect()
     }
 
     /// Forgets all packets so far.
     pub fn reset(&mut self) {
-        if let Some(inner) = self.header.decoder() {
-            self.inner = inner;
-        }
+        self.inner = self.header.decoder();
     }
 }
 
@@ -182,11 +157,10 @@ mod tests {
     fn headers() {
         let header = Header::parse(STEREO).unwrap();
         assert_eq!((header.channels, header.pre_skip, header.gain), (2, 312, 1.0));
-        assert_eq!((header.streams, header.coupled, header.mapping), (1, 1, vec![0, 1]));
         let quiet = [&STEREO[..16], &(-6 * 256_i16).to_le_bytes(), &[0]].concat();
         assert!((Header::parse(&quiet).unwrap().gain - 0.501).abs() < 0.001);
-        let surround = [&STEREO[..9], &[6], &STEREO[10..18], &[1, 4, 2, 0, 4, 1, 2, 3, 5]].concat();
-        assert_eq!(Decoder::new(&surround).map(|decoder| decoder.channels()).ok(), Some(6));
+        let other_words = [&STEREO[..18], &[255, 1, 1, 0, 1]].concat();
+        assert_eq!(Decoder::new(&other_words).map(|decoder| decoder.channels()).ok(), Some(2));
     }
 
     #[test]
@@ -199,14 +173,13 @@ mod tests {
         assert_eq!(changed(0, b'o'), Some(Error::NotHeader));
         assert_eq!(changed(8, 0x10), Some(Error::Invalid { field: "version", value: 0x10 }));
         assert_eq!(changed(9, 0), Some(Error::Invalid { field: "channel count", value: 0 }));
-        assert_eq!(changed(9, 9), Some(Error::Invalid { field: "channel count", value: 9 }));
-        assert_eq!(changed(9, 3), Some(Error::Invalid { field: "channel mapping family", value: 0 }));
-        assert_eq!(changed(18, 2), Some(Error::Invalid { field: "channel mapping family", value: 2 }));
-        assert_eq!(changed(18, 1), Some(Error::NotHeader), "without a table");
+        assert_eq!(changed(9, 3), Some(Error::Invalid { field: "channel count", value: 3 }));
+        for family in [1, 2, 255] {
+            let expected = Error::Invalid { field: "channel mapping family", value: family };
+            assert_eq!(changed(18, family), Some(expected), "without a table");
+        }
         for len in 0..STEREO.len() {
             assert_eq!(Decoder::new(&STEREO[..len]).err(), Some(Error::NotHeader), "{len} bytes");
         }
-        let contradiction = [&STEREO[..18], &[1, 1, 0, 0, 7]].concat();
-        assert_eq!(Decoder::new(&contradiction).err(), Some(Error::Mapping));
     }
 }

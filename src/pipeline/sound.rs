@@ -480,12 +480,12 @@ mod tests {
             sink.pause(end).ok().unwrap();
             assert_eq!(sink.end(), end);
             sink.encode(&[&noise]).ok().unwrap();
-            drop((sink, tags));
+            drop(sink);
             let mut expected = Vec::new();
             for pcm in [&noise, &silence, &noise] {
                 encoder.encode(&[pcm], &mut expected);
             }
-            let frames = sent.iter().filter_map(|tag| match tag {
+            let frames = sent.try_iter().filter_map(|tag| match tag {
                 Tag::Audio { frame, .. } => Some(frame),
                 _ => None,
             });

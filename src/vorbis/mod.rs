@@ -16,7 +16,6 @@ mod setup;
 mod timeline;
 
 pub use comment::Comments;
-pub(crate) use decoder::to_wave_order;
 pub use decoder::{Decoder, MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE};
 pub use error::Error;
 pub use timeline::{Placement, Timeline};

@@ -77,10 +77,10 @@ pub(crate) fn sound(flv: &FlvFile) -> Vec<Vec<f32>> {
 /// Milliseconds at which clicks begin.
 pub(crate) fn clicks(flv: &FlvFile) -> Vec<f64> {
     let start = f64::from(flv.times(AUDIO)[0]);
-    let sound = sound(flv);
+    let (sound, rate) = (sound(flv), flv.number("audiosamplerate"));
     let mut clicks: Vec<f64> = Vec::new();
     for (i, sample) in sound[0].iter().enumerate() {
-        let time = start + i as f64 / 44.1;
+        let time = start + i as f64 * 1000.0 / rate;
         if sample.abs() > 0.15 && clicks.last().is_none_or(|last| time - last > 200.0) {
             clicks.push(time);
         }
