@@ -10,7 +10,8 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use common::flv_file::{self, FlvFile};
+use common::flv_file::FlvFile;
+use oggflv::flv::Value;
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/media/flash-click.ogv");
 
@@ -237,7 +238,7 @@ fn metadata_can_be_given() {
     let arguments = [SAMPLE, "out.flv", "--no-video", "--meta", "title=Holidays", "--meta", "width=7"];
     assert!(oggflv(folder.path(), &arguments).status.success());
     let file = FlvFile::parse(&fs::read(folder.path().join("out.flv")).unwrap());
-    assert!(matches!(file.property("title"), flv_file::Value::String(title) if title == "Holidays"));
+    assert!(matches!(file.property("title"), Value::String(title) if title == "Holidays"));
     let streamed = oggflv(folder.path(), &[SAMPLE, "-", "--no-video", "--meta", "title=Holidays"]);
     assert!(streamed.stdout.windows(8).any(|bytes| bytes == b"Holidays"));
 }
