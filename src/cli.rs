@@ -48,6 +48,18 @@ struct Arguments {
     #[arg(long, conflicts_with = "overwrite")]
     skip_existing: bool,
 
+    /// Where to begin in the source: seconds, or hours, minutes and seconds such as 1:02:30.5
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = time)]
+    start: Time,
+
+    /// Where to end in the source
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    end: Option<Time>,
+
+    /// How much of the source to convert, instead of where to end
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "end")]
+    duration: Option<Time>,
+
     /// Picture size, such as 800x600, 800x-1 (the height as it comes), or 50%; without it, that of the source
     #[arg(short, long, value_name = "WIDTHxHEIGHT", allow_hyphen_values = true, help_heading = "Picture")]
     size: Option<Size>,
@@ -124,6 +136,25 @@ struct Arguments {
     /// Which audio stream, counted from 1; without it, the first that can be decoded
     #[arg(long, value_name = "N", help_heading = "Sound", conflicts_with = "no_audio")]
     audio_stream: Option<NonZeroUsize>,
+
+    /// Sample rate of the sound: 11025, 22050 or 44100; without it, the nearest that is not below the source's
+    #[arg(long, value_name = "HZ", value_parser = sample_rate, help_heading = "Sound")]
+    audio_rate: Option<u32>,
+
+    /// Mix all channels into one
+    #[arg(long, help_heading = "Sound")]
+    mono: bool,
+
+    /// Louder or softer: a factor such as 0.5, or decibels such as 6dB or -3dB
+    #[arg(
+        long,
+        value_name = "GAIN",
+        default_value = "1",
+        value_parser = volume,
+        allow_hyphen_values = true,
+        help_heading = "Sound"
+    )]
+    volume: f32,
 
     /// Leave the sound out
     #[arg(long, help_heading = "Sound")]
@@ -270,6 +301,14 @@ fn options(arguments: Arguments) -> Options {
         buffer_bits: arguments.bufsize.unwrap_or(bits_per_second.saturating_mul(TWO)),
     });
     let defaults = Options::default();
+    let end = match (arguments.end, arguments.duration) {
+        (_, Some(duration)) => arguments.start + duration,
+        (Some(end), None) => end,
+        (None, None) => defaults.end,
+    };
+    if end <= arguments.start {
+        usage_error("the end has to lie after the start");
+    }
     Options {
         size: arguments.size,
         fit: arguments.fit,
@@ -287,6 +326,11 @@ fn options(arguments: Arguments) -> Options {
             .map_or(AudioRate::Constant(arguments.audio_bitrate), AudioRate::Quality),
         video: !arguments.no_video,
         audio: !arguments.no_audio,
+        sample_rate: arguments.audio_rate,
+        mono: arguments.mono,
+        volume: arguments.volume,
+        start: arguments.start,
+        end,
         video_stream: arguments.video_stream,
         audio_stream: arguments.audio_stream,
         max_pixels: arguments.max_pixels,
@@ -354,6 +398,42 @@ fn metadata(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// Parses a sample rate that FLV has.
+fn sample_rate(text: &str) -> Result<u32, String> {
+    let rate = text.parse().ok().filter(|rate| [11_025, 22_050, 44_100].contains(rate));
+    rate.ok_or_else(|| "one of 11025, 22050, 44100".to_owned())
+}
+
+/// Parses a gain as a factor.
+fn volume(text: &str) -> Result<f32, String> {
+    let number = |text: &str| text.parse().ok().filter(|number: &f64| number.is_finite());
+    let factor = match text.strip_suffix("dB") {
+        Some(decibels) => number(decibels).map(|decibels| libm::pow(10.0, decibels / 20.0)),
+        None => number(text),
+    };
+    let factor = factor.filter(|factor| (0.0..=1000.0).contains(factor));
+    factor
+        .map(|factor| factor as f32)
+        .ok_or_else(|| "a factor from 0 to 1000, or decibels such as 6dB".to_owned())
+}
+
+/// Parses a place: seconds, or minutes and hours before them.
+fn time(text: &str) -> Result<Time, String> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let mut seconds = (parts.len() <= 3).then_some(0.0);
+    for (index, part) in parts.iter().enumerate() {
+        let last = index + 1 == parts.len();
+        let plain =
+            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' && last);
+        let value = part.parse::<f64>().ok().filter(|value| plain && (index == 0 || *value < 60.0));
+        seconds = seconds.zip(value).map(|(seconds, value)| 60.0 * seconds + value);
+    }
+    seconds
+        .filter(|seconds| *seconds <= 2_000_000.0)
+        .map(|seconds| Time::from_milliseconds((seconds * 1000.0).round() as i32))
+        .ok_or_else(|| "seconds, or a time such as 1:02:30.5".to_owned())
+}
+
 /// Parses a time.
 fn seconds(text: &str) -> Result<Time, String> {
     let seconds = scaled(text).filter(|seconds| (0.001..=86_400.0).contains(seconds));
@@ -398,6 +478,26 @@ mod tests {
         }
         for wrong in ["", "MB", "0", "-1", "1001G", "12 MB", "12Mb", "1e3", "1kk", "inf"] {
             assert!(file_size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn places() {
+        for (text, milliseconds) in
+            [("0", 0), ("90", 90_000), ("12.345", 12_345), ("1:30", 90_000), ("1:02:30.5", 3_750_500)]
+        {
+            assert_eq!(time(text), Ok(Time::from_milliseconds(milliseconds)), "{text}");
+        }
+        for wrong in ["", "-1", "1:60", "1:2:3:4", ":5", "1:", "1.5:00", "x", "1e3", "3000000"] {
+            assert!(time(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn gains() {
+        assert_eq!((volume("0.5"), volume("0dB"), volume("-20dB")), (Ok(0.5), Ok(1.0), Ok(0.1)));
+        for wrong in ["", "dB", "-1", "nan", "1001", "70dB", "loud"] {
+            assert!(volume(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 
 use crate::ogg::Codec;
+use crate::time::Time;
 
 /// Why a conversion failed. Each prints as one line.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +100,12 @@ pub enum InputError {
     /// The headers are there, but no picture and no sound.
     #[error("there is no picture and no sound in it")]
     Empty,
+    /// It ends before the place where the output is to begin.
+    #[error("it ends at {end}, before the start that is wanted")]
+    StartsBehindEnd {
+        /// Where it ends.
+        end: Time,
+    },
     /// It runs longer than the timestamps of FLV can tell.
     #[error("it is longer than 24 days, more than FLV timestamps can tell")]
     TooLong,

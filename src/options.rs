@@ -35,6 +35,16 @@ pub struct Options {
     pub video: bool,
     /// Whether sound is converted.
     pub audio: bool,
+    /// Sample rate of the sound: 11025, 22050 or 44100 Hz; `None` for the nearest that is not below the source's.
+    pub sample_rate: Option<u32>,
+    /// Whether the sound gets a single channel.
+    pub mono: bool,
+    /// What samples of the sound are multiplied by.
+    pub volume: f32,
+    /// Where the output begins in the source; what lies before is left out.
+    pub start: Time,
+    /// Where the output ends in the source.
+    pub end: Time,
     /// Which video stream of each link is converted, counted from 1; `None` for the first that can be.
     pub video_stream: Option<NonZeroUsize>,
     /// Which audio stream of each link is converted, counted from 1; `None` for the first that can be.
@@ -66,6 +76,11 @@ impl Default for Options {
             audio_rate: AudioRate::default(),
             video: true,
             audio: true,
+            sample_rate: None,
+            mono: false,
+            volume: 1.0,
+            start: Time::ZERO,
+            end: Time::MAX,
             video_stream: None,
             audio_stream: None,
             max_pixels: MAX_PIXELS.into(),
@@ -87,6 +102,11 @@ impl Options {
     /// than threads that can be busy.
     pub(crate) fn pictures_in_work(&self) -> NonZeroUsize {
         if self.threads.get() == 1 { self.threads } else { self.threads.saturating_add(2) }
+    }
+
+    /// How long the output becomes at most.
+    pub(crate) fn longest(&self) -> Time {
+        if self.end == Time::MAX { Time::MAX } else { self.end - self.start }
     }
 
     /// Keeps a rate within what the line can carry.

@@ -59,6 +59,9 @@ pub(super) struct Pictures {
     ready: VecDeque<Picture>,
     /// Up to when it was said that nothing comes.
     idle_until: Time,
+    /// The last picture before the start, which stands there if none begins with it.
+    before_start: Option<theora::DecodedFrame>,
+    longest: Time,
     counters: Arc<Counters>,
 }
 
@@ -82,6 +85,8 @@ impl Pictures {
             times: VecDeque::new(),
             ready: VecDeque::new(),
             idle_until: Time::ZERO,
+            before_start: None,
+            longest: options.longest(),
             counters,
         }
     }
@@ -90,6 +95,7 @@ impl Pictures {
         match input {
             VideoInput::Link(decoder) => {
                 self.drain();
+                self.before_start = None;
                 let shape = shape(decoder.identification());
                 let placement = shape.place(self.size, self.fit, self.fixed);
                 if self.fixed.is_none() && self.fit == Fit::Stretch {
@@ -107,11 +113,16 @@ impl Pictures {
             }
             VideoInput::Idle { time } => {
                 self.drain();
+                if time <= Time::ZERO {
+                    return;
+                }
+                self.start(time);
                 self.idle_until = time;
                 self.ready.push_back(Picture::Idle { time });
             }
             VideoInput::End { time } => {
                 self.drain();
+                self.start(time);
                 self.ready.push_back(Picture::End { time });
             }
         }
@@ -124,9 +135,27 @@ impl Pictures {
         }
     }
 
+    /// Shows the last picture before the start, unless the next one comes with the start.
+    fn start(&mut self, next: Time) {
+        if let (Some(decoded), Some(link)) = (self.before_start.take(), &mut self.link) {
+            // What changes after it is told from it, so it is scaled whether it is shown or not.
+            let _running = self.counters.clocks.enter(Stage::Scale);
+            let frame = link.scale(&decoded, self.used.try_recv().ok());
+            if next > Time::ZERO {
+                self.ready.push_back(Picture::New { frame, time: Time::ZERO });
+            }
+        }
+    }
+
     /// Takes what the decoder made of the oldest packet.
     fn add(&mut self, decoded: &theora::DecodedFrame) {
-        let (Some(time), Some(link)) = (self.times.pop_front(), &mut self.link) else { return };
+        let Some(time) = self.times.pop_front() else { return };
+        if time < Time::ZERO {
+            self.before_start = Some(decoded.clone());
+            return;
+        }
+        self.start(time);
+        let Some(link) = self.link.as_mut().filter(|_| time < self.longest) else { return };
         self.counters.decoded.add(1);
         let picture = match decoded.kind() {
             Ok(theora::FrameKind::Key | theora::FrameKind::Inter) => {

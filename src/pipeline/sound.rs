@@ -230,9 +230,10 @@ impl Link {
                 if std::mem::take(&mut self.lost) && start > end {
                     output.counters.damage.add(Loss::sound(end, start));
                 }
-                // It comes too late: what follows it was heard.
-                if end - start > SMALL_OVERLAP {
-                    output.counters.damage.add(Loss::sound(start, end));
+                // It comes too late: what follows it was heard. What lies before the start is not missed.
+                let overlap = start.max(Time::ZERO);
+                if end - overlap > SMALL_OVERLAP {
+                    output.counters.damage.add(Loss::sound(overlap, end));
                 }
                 sink.seek(start)?;
                 let problem =
@@ -243,7 +244,10 @@ impl Link {
                 self.conversion.insert((downmix, resampler))
             }
         };
-        let pcm = with_channels(downmix.apply(pcm), sink.format.channels());
+        let mut pcm = with_channels(downmix.apply(pcm), sink.format.channels());
+        if sink.volume != 1.0 {
+            pcm.iter_mut().flatten().for_each(|sample| *sample *= sink.volume);
+        }
         // A second at a time: low rates become many samples.
         for start in (0..pcm[0].len()).step_by(source_rate as usize) {
             let end = pcm[0].len().min(start + source_rate as usize);
@@ -331,8 +335,11 @@ struct Sink<'a> {
     frames: i64,
     /// Samples of them that stand for what is missing.
     silence: i64,
-    /// Samples to leave out, where a link begins before the one before it ended.
+    /// Samples to leave out, where a link begins before the one before it ended, or before the start.
     surplus: usize,
+    volume: f32,
+    /// The last sample is heard before this.
+    longest: Time,
 }
 
 impl<'a> Sink<'a> {
@@ -343,7 +350,10 @@ impl<'a> Sink<'a> {
         options: &Options,
         tags: &'a Sender<Tag>,
     ) -> Result<Self, Stop> {
-        let format = AudioFormat { sample_rate: flv_rate(source_rate), stereo: source_channels > 1 };
+        let format = AudioFormat {
+            sample_rate: options.sample_rate.unwrap_or_else(|| flv_rate(source_rate)),
+            stereo: source_channels > 1 && !options.mono,
+        };
         let (sample_rate, channels) = (format.sample_rate, format.channels());
         let encoder = match options.audio_rate {
             AudioRate::Constant(bitrate) => {
@@ -356,7 +366,19 @@ impl<'a> Sink<'a> {
         let delay = Time::from_units(encoder.delay() as i64, format.sample_rate, 1);
         tags.send(Tag::AudioStart { format, delay, after: idle_until })?;
         let origin = idle_until.unwrap_or_default();
-        Ok(Self { encoder, format, tags, origin, samples: 0, silence: 0, frames: 0, surplus: 0 })
+        let (volume, longest) = (options.volume, options.longest());
+        Ok(Self {
+            encoder,
+            format,
+            tags,
+            origin,
+            samples: 0,
+            silence: 0,
+            frames: 0,
+            surplus: 0,
+            volume,
+            longest,
+        })
     }
 
     /// The sample that is heard at `time`.
@@ -415,7 +437,9 @@ impl<'a> Sink<'a> {
     fn push(&mut self, pcm: &Pcm) -> Result<(), Stop> {
         let surplus = self.surplus.min(pcm.first().map_or(0, Vec::len));
         self.surplus -= surplus;
-        let channels: Vec<&[f32]> = pcm.iter().map(|channel| &channel[surplus..]).collect();
+        let room = usize::try_from(self.sample_at(self.longest) - self.samples).unwrap_or(0);
+        let channels = pcm.iter().map(|channel| &channel[surplus..]);
+        let channels: Vec<&[f32]> = channels.map(|channel| &channel[..channel.len().min(room)]).collect();
         self.encode(&channels)
     }
 

@@ -72,7 +72,7 @@ pub(super) fn run<R: Read>(
         audio: Edge::new(audio),
         streams: Vec::new(),
         link: Link::new(0),
-        base: Time::ZERO,
+        base: Time::ZERO - options.start,
         video_end: Time::ZERO,
         notes: Vec::new(),
     };
@@ -82,7 +82,8 @@ pub(super) fn run<R: Read>(
     if !options.audio {
         source.audio.end(AudioInput::End { time: Time::ZERO })?;
     }
-    while let Some(packet) = demuxer.next_packet().map_err(|error| Stop::Input(error.into()))? {
+    while !source.is_past_end() {
+        let Some(packet) = demuxer.next_packet().map_err(|error| Stop::Input(error.into()))? else { break };
         let stream = packet.stream;
         source.streams.extend_from_slice(&demuxer.streams()[source.streams.len()..]);
         let comments = source.is_before_start().then(|| comments::of_header(&packet.data)).flatten();
@@ -100,7 +101,10 @@ pub(super) fn run<R: Read>(
     source.check_found()?;
     source.note_damage(demuxer.damage());
     source.note_streams();
-    let end = source.video_end;
+    if options.start > Time::ZERO && source.base <= Time::ZERO {
+        return Err(Stop::Input(InputError::StartsBehindEnd { end: source.base + options.start }));
+    }
+    let end = source.video_end.min(options.longest()).max(Time::ZERO);
     source.video.end(VideoInput::End { time: end })?;
     source.audio.end(AudioInput::End { time: end })?;
     Ok(source.notes)
@@ -209,6 +213,15 @@ impl Source<'_> {
         let link = self.streams[stream].link;
         let before = self.streams[..stream].iter().rev().take_while(|stream| stream.link == link);
         choice.is_none_or(|number| number.get() == 1 + before.filter(|stream| kind(stream.codec)).count())
+    }
+
+    /// Whether all that comes lies behind the end of what is wanted.
+    fn is_past_end(&self) -> bool {
+        let end = self.options.longest();
+        let video = self.link.video.as_ref().is_none_or(|track| track.end() >= Some(end));
+        let audio =
+            self.link.audio.as_ref().is_none_or(|track| track.page_is_done && track.end() >= Some(end));
+        self.options.end < Time::MAX && self.link.preroll.is_none() && video && audio
     }
 
     /// Whether nothing has been decoded yet.
@@ -452,7 +465,8 @@ impl Source<'_> {
         };
         let video = self.link.video.as_ref().and_then(|track| track.end_at(granule_pos(track.stream)?));
         let audio = self.link.audio.as_ref().and_then(|track| track.end_at(granule_pos(track.stream)?));
-        let end = video.max(audio).map_or(0, |end| end.milliseconds().max(0) as u64);
+        let end = video.max(audio).map(|end| end.min(self.options.longest()));
+        let end = end.map_or(0, |end| end.milliseconds().max(0) as u64);
         self.counters.milliseconds.set(end);
     }
 
@@ -501,6 +515,7 @@ impl Source<'_> {
             return Ok(());
         }
         track.ended = packet.last_on_eos_page;
+        track.page_is_done = packet.after_on_page == 0;
         if track.follow(&packet) {
             self.audio.send(AudioInput::Leap)?;
         }
@@ -708,6 +723,8 @@ struct AudioTrack {
     surplus: i64,
     /// What is added to a time in the stream to get one in the output.
     offset: Time,
+    /// Whether all packets came that end on the page of the last one.
+    page_is_done: bool,
     /// Whether the last packet came.
     ended: bool,
 }
@@ -727,6 +744,7 @@ impl AudioTrack {
             next: None,
             surplus: 0,
             offset: Time::ZERO,
+            page_is_done: false,
             ended: false,
         }
     }

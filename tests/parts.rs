@@ -1,0 +1,113 @@
+//! Parts of a film: where it begins and ends, and what becomes of its sound.
+
+// A test that unwraps says "this must hold".
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::film::{clicks, convert, flashes, flv, pictures, sound, sound_delay};
+use common::flv_file::{AUDIO, VIDEO};
+use common::sample::{FLASH_CLICK, multiplex, pages_of, stream};
+use oggflv::ogg::Codec;
+use oggflv::time::Time;
+use oggflv::{Error, InputError, Options};
+
+fn part(start: i32, end: i32) -> Options {
+    Options { start: Time::from_milliseconds(start), end: Time::from_milliseconds(end), ..Options::default() }
+}
+
+/// The flashes and clicks of the sample come at 1.001, 2.002 and 3.003 s.
+#[test]
+fn a_part_is_exact() {
+    for (start, end, expected) in [
+        (0, 2500, &[1001.0, 2002.0][..]),
+        (500, 4000, &[501.0, 1502.0, 2503.0]),
+        (1001, 3003, &[0.0, 1001.0]),
+        (1950, 2050, &[52.0]),
+        (2500, 100_000, &[503.0]),
+    ] {
+        let flv = flv(FLASH_CLICK, &part(start, end));
+        let length = f64::from(end.min(4004) - start);
+        assert!((flv.number("duration") * 1000.0 - length).abs() < 1.0, "{start} to {end}");
+        // Nothing is said before the first picture and the first sound.
+        assert_eq!(flv.times(VIDEO)[0], sound_delay().round() as u32);
+        let (flashes, clicks) = (flashes(&flv), clicks(&flv));
+        assert_eq!((flashes.len(), clicks.len()), (expected.len(), expected.len()), "{flashes:?} {clicks:?}");
+        for ((flash, click), expected) in flashes.iter().zip(&clicks).zip(expected) {
+            assert!((flash - expected - sound_delay()).abs() <= 1.0, "{start}: {flash} for {expected}");
+            assert!((click - expected - sound_delay()).abs() < 5.0, "{start}: {click} for {expected}");
+        }
+        let samples = sound(&flv)[0].len() as f64 / 44.1;
+        assert!(samples >= length && samples < length + 100.0, "{samples} ms of sound");
+    }
+}
+
+/// Between two pictures the one before stands at the start.
+#[test]
+fn the_picture_of_the_start_is_shown() {
+    let options = |start| Options { audio: false, ..part(start, 1100) };
+    let whole = pictures(&flv(FLASH_CLICK, &options(0)));
+    let part = pictures(&flv(FLASH_CLICK, &options(1010)));
+    // The flash begins at 1001 ms, the next picture comes at 1034.
+    let mean = |index: usize| {
+        let data = part[index].1.planes[0].data();
+        data.iter().map(|&sample| u32::from(sample)).sum::<u32>() / data.len() as u32
+    };
+    assert_eq!((part[0].0, part[1].0), (0, 24));
+    assert!(mean(0) > 200 && whole.len() > part.len(), "{}", mean(0));
+}
+
+#[test]
+fn the_end_of_a_part_is_all_that_is_read() {
+    let (_, report) = convert(FLASH_CLICK, &part(0, 500)).unwrap();
+    assert!(report.pictures.decoded < 30, "{:?}", report.pictures);
+    // What is damaged behind the end does not matter.
+    let mut damaged = FLASH_CLICK.to_vec();
+    let length = damaged.len();
+    damaged[length / 2..].fill(0x55);
+    let (expected, _) = convert(FLASH_CLICK, &part(200, 600)).unwrap();
+    let (found, report) = convert(&damaged, &part(200, 600)).unwrap();
+    assert!(found == expected && report.warnings.is_empty(), "{:?}", report.warnings);
+}
+
+#[test]
+fn a_chain_is_cut_in_any_link() {
+    let link = |serial| {
+        multiplex(&[stream(Codec::Theora).pages(serial, 0), stream(Codec::Vorbis).pages(serial + 1, 0)])
+    };
+    let chain = [link(1), link(3)].concat();
+    assert!(pages_of(&chain).len() > 20);
+    let flv = flv(&chain, &part(3500, 5500));
+    let expected = 4004.0 + 1001.0 - 3500.0 + sound_delay();
+    let (flashes, clicks) = (flashes(&flv), clicks(&flv));
+    assert_eq!((flashes.len(), clicks.len()), (1, 1), "{flashes:?} {clicks:?}");
+    assert!(
+        (flashes[0] - expected).abs() <= 2.0 && (clicks[0] - expected).abs() < 6.0,
+        "{flashes:?} {clicks:?}"
+    );
+}
+
+#[test]
+fn a_start_behind_the_end_is_refused() {
+    match convert(FLASH_CLICK, &part(5000, 9000)) {
+        Err(Error::Input { problem: InputError::StartsBehindEnd { end }, .. }) => {
+            assert_eq!(end.milliseconds(), 4004);
+        }
+        other => panic!("{:?}", other.map(|(_, report)| report)),
+    }
+}
+
+#[test]
+fn sound_as_it_is_wanted() {
+    let options =
+        Options { sample_rate: Some(22_050), mono: true, volume: 0.5, video: false, ..Options::default() };
+    let (wanted, usual) =
+        (flv(FLASH_CLICK, &options), flv(FLASH_CLICK, &Options { volume: 1.0, ..options.clone() }));
+    assert_eq!(wanted.number("audiosamplerate"), 22_050.0);
+    // MP3, 22 kHz, 16 bits, mono.
+    assert!(wanted.of_kind(AUDIO).iter().all(|tag| tag.body[0] == 0x2A));
+    let energy = |channel: &[f32]| channel.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>();
+    let ratio = energy(&sound(&wanted)[0]) / energy(&sound(&usual)[0]);
+    assert!((0.24..0.26).contains(&ratio), "{ratio}");
+    assert_eq!(sound(&wanted).len(), 1);
+}
