@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 use clap_complete::Shell;
 use oggflv::STANDARD_STREAM;
-use oggflv::options::{AudioRate, Filter, Fit, Line, Options, Preset, Quality, Size, VideoRate};
+use oggflv::options::{AudioRate, Filter, Fit, Line, Options, Poster, Preset, Quality, Size, VideoRate};
 use oggflv::time::Time;
 
 /// Seconds of the line that a player's buffer holds unless told.
@@ -106,6 +106,14 @@ struct Arguments {
     /// Seconds from one key frame to the next at most; players seek to key frames
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, help_heading = "Picture")]
     keyint: Time,
+
+    /// Save a picture of the film, too, as JPEG or PNG: the first one that is not blank
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["no_video", "out_dir"], help_heading = "Picture")]
+    poster: Option<PathBuf>,
+
+    /// Where in the source to take the picture for --poster
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "poster", help_heading = "Picture")]
+    poster_at: Option<Time>,
 
     /// Which video stream, counted from 1; without it, the first
     #[arg(long, value_name = "N", help_heading = "Picture", conflicts_with = "no_video")]
@@ -331,6 +339,7 @@ fn options(arguments: Arguments) -> Options {
         volume: arguments.volume,
         start: arguments.start,
         end,
+        poster: arguments.poster.map(|path| Poster { path, at: arguments.poster_at }),
         video_stream: arguments.video_stream,
         audio_stream: arguments.audio_stream,
         max_pixels: arguments.max_pixels,

@@ -5,6 +5,8 @@ use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use image::ImageFormat;
+use oggflv_common::Frame;
 use oggflv_sorenson::RateControl;
 
 use crate::error::{Error, InputError, OutputError};
@@ -12,6 +14,7 @@ use crate::ogg;
 use crate::options::{AudioRate, Options, Preset, Quality, VideoRate};
 use crate::output::Output;
 use crate::pipeline::{self, Input, Names, Outcome, Progress, Rate, Report, Target};
+use crate::poster;
 use crate::time::Time;
 
 /// Is told how far a conversion has come, and tells whether to go on.
@@ -48,18 +51,21 @@ pub fn convert_file(
         options,
     };
     let output_error = |problem| conversion.output_error(problem);
+    conversion.check_poster()?;
     let source = conversion.open()?;
     if let Some(stream) = open_stream(output).map_err(|problem| output_error(problem.into()))? {
         let rate = conversion.rate(observe)?;
         let body = io::BufWriter::with_capacity(1 << 16, stream);
         let mut outcome = conversion.run(source, conversion.target(body, true), rate, observe)?;
         outcome.body.flush().map_err(|problem| output_error(problem.into()))?;
+        conversion.save_poster(outcome.poster)?;
         return Ok(conversion.report(outcome.report));
     }
     let target = resolve_target(input, output, overwrite).map_err(output_error)?;
     let body = Output::create(&target, overwrite).map_err(|problem| output_error(problem.into()))?;
     let rate = conversion.rate(observe)?;
     let outcome = conversion.run(source, conversion.target(body, false), rate, observe)?;
+    conversion.save_poster(outcome.poster)?;
     outcome.body.complete(&outcome.head).map_err(|problem| match problem.kind() {
         io::ErrorKind::AlreadyExists => output_error(OutputError::Exists),
         _ => output_error(problem.into()),
@@ -147,6 +153,28 @@ impl Conversion<'_> {
         Ok(Box::new(|_| rate))
     }
 
+    /// Refuses a poster of a kind that is not known, before any work is done.
+    fn check_poster(&self) -> Result<(), Error> {
+        match &self.options.poster {
+            Some(poster) if poster::format(&poster.path).is_none() => {
+                Err(poster_error(&poster.path, OutputError::PosterFormat))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Saves the poster, which is complete or absent, too.
+    fn save_poster(&self, picture: Option<Frame>) -> Result<(), Error> {
+        let (Some(poster), Some(picture)) = (&self.options.poster, picture) else { return Ok(()) };
+        let format = poster::format(&poster.path).unwrap_or(ImageFormat::Png);
+        let save = || {
+            let mut output = Output::create(&poster.path, true)?;
+            poster::write(&picture, format, &mut output).map_err(io::Error::other)?;
+            output.complete(&[])
+        };
+        save().map_err(|problem| poster_error(&poster.path, problem.into()))
+    }
+
     /// Warns if what was asked for could not be had.
     fn report(&self, mut report: Report) -> Report {
         if let VideoRate::FileSize(size) = self.options.video_rate {
@@ -183,7 +211,7 @@ impl Conversion<'_> {
             };
             rate.recording()
         });
-        let options = Options { preset: Preset::Fast, psnr: false, ..self.options.clone() };
+        let options = Options { preset: Preset::Fast, psnr: false, poster: None, ..self.options.clone() };
         let passes = self.passes();
         let mut observe =
             |progress| observe(Progress { pass: 1, passes, bytes_total: source.bytes, ..progress });
@@ -198,6 +226,10 @@ impl Conversion<'_> {
             _ => Err(self.output_error(OutputError::SizeTooSmall { size, rest })),
         }
     }
+}
+
+fn poster_error(path: &Path, problem: OutputError) -> Error {
+    Error::Output { name: path.display().to_string(), problem }
 }
 
 /// Opens an output that takes bytes only one after the other: standard output, a named pipe, a device.

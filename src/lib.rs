@@ -22,6 +22,7 @@ pub mod options;
 pub mod opus;
 mod output;
 mod pipeline;
+mod poster;
 pub mod resample;
 pub mod scale;
 pub mod time;

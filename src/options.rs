@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use oggflv_sorenson::{MAX_QUALITY, RateControl, quantizer_for_quality};
@@ -45,6 +46,8 @@ pub struct Options {
     pub start: Time,
     /// Where the output ends in the source.
     pub end: Time,
+    /// Whether a picture is to be saved beside the film.
+    pub poster: Option<Poster>,
     /// Which video stream of each link is converted, counted from 1; `None` for the first that can be.
     pub video_stream: Option<NonZeroUsize>,
     /// Which audio stream of each link is converted, counted from 1; `None` for the first that can be.
@@ -81,6 +84,7 @@ impl Default for Options {
             volume: 1.0,
             start: Time::ZERO,
             end: Time::MAX,
+            poster: None,
             video_stream: None,
             audio_stream: None,
             max_pixels: MAX_PIXELS.into(),
@@ -157,6 +161,15 @@ pub struct Line {
     pub bits_per_second: NonZeroU32,
     /// What the player holds of pictures.
     pub buffer_bits: NonZeroU32,
+}
+
+/// A picture of the film that is saved as a file of its own, as large as those of the film.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Poster {
+    /// The file, whose name ends with .jpg, .jpeg or .png. It is replaced if it exists.
+    pub path: PathBuf,
+    /// When the picture stands in the source; `None` for the first one that is not blank.
+    pub at: Option<Time>,
 }
 
 /// Pixels of a picture at most.

@@ -244,6 +244,31 @@ fn metadata_can_be_given() {
 }
 
 #[test]
+fn a_picture_can_be_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let luma = |name: &str| {
+        let picture = image::open(folder.path().join(name)).unwrap().to_luma8();
+        assert_eq!(picture.dimensions(), (160, 120));
+        picture.pixels().map(|pixel| u32::from(pixel.0[0])).sum::<u32>() / (160 * 120)
+    };
+    // The sample is white at 2.002 s, for a frame.
+    let arguments = [SAMPLE, "a.flv", "--size", "160x120", "--poster", "a.png", "--poster-at", "2.01"];
+    assert!(oggflv(folder.path(), &arguments).status.success());
+    assert!(luma("a.png") > 200);
+    let arguments = [SAMPLE, "b.flv", "--size", "160x120", "--poster", "b.jpg"];
+    assert!(oggflv(folder.path(), &arguments).status.success());
+    assert!(luma("b.jpg") < 200);
+    let files =
+        || fs::read(folder.path().join("a.flv")).unwrap() == fs::read(folder.path().join("b.flv")).unwrap();
+    assert!(files(), "the film is the same");
+    let wrong = oggflv(folder.path(), &[SAMPLE, "c.flv", "--poster", "c.gif"]);
+    assert_fails(&wrong, 1, "c.gif: is no name for a poster");
+    let wrong = oggflv(folder.path(), &[SAMPLE, "c.flv", "--poster", "missing/c.png"]);
+    assert_fails(&wrong, 1, "missing/c.png: cannot be written");
+    assert_eq!(names(folder.path()).len(), 4);
+}
+
+#[test]
 fn the_manual_and_completions_name_the_options() {
     let folder = tempfile::tempdir().unwrap();
     for arguments in

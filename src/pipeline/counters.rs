@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use oggflv_common::Frame;
+
 use super::Pictures;
 use super::clocks::Clocks;
 use super::damage::Damage;
@@ -56,6 +58,8 @@ pub(super) struct Counters {
     pub(super) damage: Damage,
     /// The comments of the first link's streams, those of pictures first.
     pub(super) comments: Mutex<Vec<Texts>>,
+    /// The picture that is saved beside the film.
+    pub(super) poster: Mutex<Option<Frame>>,
     /// What the user may want to know.
     pub(super) notes: Notes,
     /// Pictures that were encoded.

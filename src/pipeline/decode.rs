@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, PoisonError};
 
 use oggflv_common::{Frame, FrameView, PixelFormat};
 use oggflv_theora as theora;
@@ -13,6 +13,7 @@ use super::counters::Counters;
 use super::damage::Loss;
 use crate::fit::{Placement, Rectangle, Shape};
 use crate::options::{Filter, Fit, Options, Size};
+use crate::poster::Search;
 use crate::scale::{Region, Scaler};
 use crate::time::Time;
 
@@ -62,6 +63,7 @@ pub(super) struct Pictures {
     /// The last picture before the start, which stands there if none begins with it.
     before_start: Option<theora::DecodedFrame>,
     longest: Time,
+    poster: Option<Search>,
     counters: Arc<Counters>,
 }
 
@@ -87,6 +89,7 @@ impl Pictures {
             idle_until: Time::ZERO,
             before_start: None,
             longest: options.longest(),
+            poster: options.poster.as_ref().map(|poster| Search::new(poster.at.map(|at| at - options.start))),
             counters,
         }
     }
@@ -142,6 +145,7 @@ impl Pictures {
             let _running = self.counters.clocks.enter(Stage::Scale);
             let frame = link.scale(&decoded, self.used.try_recv().ok());
             if next > Time::ZERO {
+                save(&mut self.poster, &frame, Time::ZERO, &self.counters);
                 self.ready.push_back(Picture::New { frame, time: Time::ZERO });
             }
         }
@@ -160,7 +164,9 @@ impl Pictures {
         let picture = match decoded.kind() {
             Ok(theora::FrameKind::Key | theora::FrameKind::Inter) => {
                 let _running = self.counters.clocks.enter(Stage::Scale);
-                Picture::New { frame: link.scale(decoded, self.used.try_recv().ok()), time }
+                let frame = link.scale(decoded, self.used.try_recv().ok());
+                save(&mut self.poster, &frame, time, &self.counters);
+                Picture::New { frame, time }
             }
             Ok(theora::FrameKind::Repeat) => Picture::Repeat { time },
             // The picture before stands in for one that cannot be decoded.
@@ -189,6 +195,16 @@ impl Iterator for Pictures {
             }
             let input = self.packets.recv().ok()?;
             self.take(input);
+        }
+    }
+}
+
+/// Keeps a picture if it is the best one so far for the poster.
+fn save(search: &mut Option<Search>, frame: &Frame, time: Time, counters: &Counters) {
+    if let Some(search) = search {
+        let mut poster = counters.poster.lock().unwrap_or_else(PoisonError::into_inner);
+        if search.is_better(frame, time, poster.is_none()) {
+            *poster = Some(frame.clone());
         }
     }
 }

@@ -28,11 +28,12 @@ mod source;
 
 use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::mpsc::{channel, sync_channel};
+use std::sync::{Arc, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use oggflv_common::Frame;
 use oggflv_sorenson::{FirstPass, RateControl};
 
 use crate::comments::Texts;
@@ -181,6 +182,8 @@ pub(crate) struct Outcome<W> {
     pub report: Report,
     /// What the pictures took, if the rate control was recording it.
     pub first_pass: Option<FirstPass>,
+    /// The picture for the poster, if one is wanted and there is one.
+    pub poster: Option<Frame>,
 }
 
 /// Runs a conversion: reads the input to its end and writes the tags to the target.
@@ -261,7 +264,8 @@ pub(crate) fn run<R: Read + Send + 'static, W: Write>(
     report.warnings = warnings;
     report.notes = counters.notes.read();
     report.losses = counters.damage.places();
-    Ok(Outcome { body, head, report, first_pass: first_pass.try_recv().ok() })
+    let poster = counters.poster.lock().unwrap_or_else(PoisonError::into_inner).take();
+    Ok(Outcome { body, head, report, first_pass: first_pass.try_recv().ok(), poster })
 }
 
 /// The thread of a stage and its name.
