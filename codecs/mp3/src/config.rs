@@ -5,6 +5,10 @@ use crate::header::BlockType;
 use crate::layout::Layout;
 use crate::tables::{BITRATES, LINES, SAMPLE_RATES};
 
+/// The most that the threshold in quiet is where bits are plentiful, as energy of a sine: 10 dB SPL where full scale
+/// is at 96 dB.
+const LARGEST_QUIET: f32 = 2.5e-9;
+
 /// What to encode. [`Encoder::new`](crate::Encoder::new) checks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -50,6 +54,28 @@ pub(crate) enum Version {
     Mpeg25,
 }
 
+/// How many bits there are, which decides what they are best spent on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Supply {
+    /// Less than 0.9 bits for a sample: 64 kbit/s at 44.1 kHz in stereo.
+    Scarce,
+    /// Up to 1.7 bits: 96 to 144 kbit/s.
+    Ample,
+    /// More: what is masked has all that it needs.
+    Plentiful,
+}
+
+impl Supply {
+    /// The supply of a constant bitrate in bit/s.
+    pub(crate) fn of_bitrate(format: &Format, bitrate: u32) -> Self {
+        match f64::from(bitrate) / (f64::from(format.sample_rate) * format.channels as f64) {
+            ..0.9 => Self::Scarce,
+            ..1.7 => Self::Ample,
+            _ => Self::Plentiful,
+        }
+    }
+}
+
 /// A checked configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Format {
@@ -84,6 +110,17 @@ impl Format {
             long: Layout::long(row),
             short: Layout::short(row),
         })
+    }
+
+    /// The same with the threshold in quiet that suits a supply of bits: where they are plentiful, high frequencies in
+    /// long blocks get some below that threshold.
+    pub(crate) fn with_supply(mut self, supply: Supply) -> Self {
+        if supply == Supply::Plentiful {
+            for quiet in &mut self.long.quiet {
+                *quiet = quiet.min(LARGEST_QUIET);
+            }
+        }
+        self
     }
 
     /// The bitrate in bit/s that an index from 1 to 14 stands for.
@@ -152,6 +189,31 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn supplies_are_those_of_bits_for_a_sample() {
+        let supply =
+            |rate, channels, bitrate| Supply::of_bitrate(&Format::new(rate, channels).unwrap(), bitrate);
+        for (channels, bitrate) in [(2, 1), (1, 2)].map(|(c, d)| (c, move |b: u32| b / d)) {
+            assert_eq!(supply(44100, channels, bitrate(64_000)), Supply::Scarce);
+            assert_eq!(supply(44100, channels, bitrate(96_000)), Supply::Ample);
+            assert_eq!(supply(44100, channels, bitrate(128_000)), Supply::Ample);
+            assert_eq!(supply(44100, channels, bitrate(160_000)), Supply::Plentiful);
+            assert_eq!(supply(22050, channels, bitrate(64_000)), Supply::Ample);
+        }
+    }
+
+    #[test]
+    fn only_plentiful_bits_lower_the_threshold_in_quiet_at_high_frequencies() {
+        let format = Format::new(44100, 2).unwrap();
+        for supply in [Supply::Scarce, Supply::Ample] {
+            assert_eq!(format.clone().with_supply(supply).long.quiet, format.long.quiet);
+        }
+        let plentiful = format.clone().with_supply(Supply::Plentiful);
+        assert_eq!(plentiful.long.quiet[10], format.long.quiet[10]);
+        assert!(plentiful.long.quiet[21] < 1e-4 * format.long.quiet[21]);
+        assert_eq!(plentiful.short.quiet, format.short.quiet);
     }
 
     #[test]

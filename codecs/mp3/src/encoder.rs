@@ -2,7 +2,7 @@
 
 use crate::attack;
 use crate::bitstream::FrameQueue;
-use crate::config::{Config, Format};
+use crate::config::{Config, Format, Supply};
 use crate::error::ConfigError;
 use crate::header::{BlockType, FrameInfo};
 use crate::huffman::{self, Huffman};
@@ -29,7 +29,9 @@ const DELAY: usize = 481 + LINES;
 
 /// Binary logarithms of the prices of bits of variable bitrates by quality, 0 to 9. Music of 44.1 kHz in stereo takes a
 /// little less than with the settings of these numbers in LAME.
-const PRICES: [f32; 10] = [-7.2, -6.5, -5.85, -4.8, -4.0, -3.2, -2.4, -1.8, -1.3, -0.7];
+const PRICES: [f32; 10] = [-7.1, -6.35, -5.6, -4.8, -4.0, -3.2, -2.4, -1.8, -1.3, -0.7];
+/// The price below which variable bitrates are [`Supply::Plentiful`]: qualities 0 to 2.
+const PLENTIFUL: f32 = -5.0;
 
 /// How often a price is tried once bounds are known.
 const MAX_ATTEMPTS: u32 = 10;
@@ -126,11 +128,17 @@ impl Encoder {
 
     fn with_rate(format: Format, rate: Rate, level: Level) -> Self {
         let kernels = Kernels::new(level);
+        let supply = match rate {
+            Rate::Constant(index) => Supply::of_bitrate(&format, format.bitrate(index)),
+            Rate::Variable(price) if price < PLENTIFUL => Supply::Plentiful,
+            Rate::Variable(_) => Supply::Ample,
+        };
+        let format = format.with_supply(supply);
         let channel = || Channel {
             pcm: vec![0.0; HISTORY],
             subbands: [[0.0; SUBBANDS]; SLOTS],
             history: psycho::History::default(),
-            attacks: attack::Detector::new(format.sample_rate),
+            attacks: attack::Detector::new(format.sample_rate, supply),
         };
         Self {
             rate,
@@ -138,7 +146,7 @@ impl Encoder {
             polyphase: Polyphase::new(),
             mdct: Mdct::new(format.row),
             model: Model::new(&format, kernels),
-            quantizer: Quantizer::new(&format, kernels),
+            quantizer: Quantizer::new(&format, supply, kernels),
             huffman: Huffman::new(),
             reservoir: Reservoir::new(&format),
             channels: (0..format.channels).map(|_| channel()).collect(),
