@@ -5,9 +5,12 @@ use crate::header::BlockType;
 use crate::layout::Layout;
 use crate::tables::{BITRATES, LINES, SAMPLE_RATES};
 
-/// The most that the threshold in quiet is where bits are plentiful, as energy of a sine: 10 dB SPL where full scale
-/// is at 96 dB.
+/// The most that the threshold in quiet counts as where bits are plentiful, as energy of a sine: 10 dB SPL where full
+/// scale is at 96 dB.
 const LARGEST_QUIET: f32 = 2.5e-9;
+/// The price of bits, as a binary logarithm, below which it counts as more, and by how many octaves for each octave.
+const CHEAP: f32 = -5.8;
+const QUIET_SLOPE: f32 = 1.5;
 
 /// What to encode. [`Encoder::new`](crate::Encoder::new) checks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +77,16 @@ impl Supply {
             _ => Self::Plentiful,
         }
     }
+
+    /// The most that the threshold in quiet counts as in long blocks, as energy of a sine, at a price of bits (a binary
+    /// logarithm). Where bits are plentiful, high frequencies get some below that threshold; but noise there need not
+    /// fall with the price, as it does where it is heard.
+    pub(crate) fn largest_quiet(self, price: f32) -> f32 {
+        match self {
+            Self::Scarce | Self::Ample => f32::INFINITY,
+            Self::Plentiful => LARGEST_QUIET * libm::exp2f(QUIET_SLOPE * (CHEAP - price)).max(1.0),
+        }
+    }
 }
 
 /// A checked configuration.
@@ -110,17 +123,6 @@ impl Format {
             long: Layout::long(row),
             short: Layout::short(row),
         })
-    }
-
-    /// The same with the threshold in quiet that suits a supply of bits: where they are plentiful, high frequencies in
-    /// long blocks get some below that threshold.
-    pub(crate) fn with_supply(mut self, supply: Supply) -> Self {
-        if supply == Supply::Plentiful {
-            for quiet in &mut self.long.quiet {
-                *quiet = quiet.min(LARGEST_QUIET);
-            }
-        }
-        self
     }
 
     /// The bitrate in bit/s that an index from 1 to 14 stands for.
@@ -205,15 +207,15 @@ mod tests {
     }
 
     #[test]
-    fn only_plentiful_bits_lower_the_threshold_in_quiet_at_high_frequencies() {
-        let format = Format::new(44100, 2).unwrap();
+    fn only_plentiful_bits_lower_the_threshold_in_quiet_and_cheap_ones_less() {
         for supply in [Supply::Scarce, Supply::Ample] {
-            assert_eq!(format.clone().with_supply(supply).long.quiet, format.long.quiet);
+            assert_eq!(supply.largest_quiet(CHEAP), f32::INFINITY);
         }
-        let plentiful = format.clone().with_supply(Supply::Plentiful);
-        assert_eq!(plentiful.long.quiet[10], format.long.quiet[10]);
-        assert!(plentiful.long.quiet[21] < 1e-4 * format.long.quiet[21]);
-        assert_eq!(plentiful.short.quiet, format.short.quiet);
+        let largest = |price| Supply::Plentiful.largest_quiet(price);
+        assert_eq!(largest(0.0), LARGEST_QUIET);
+        assert_eq!(largest(CHEAP), LARGEST_QUIET);
+        assert_eq!(largest(CHEAP - 2.0), 8.0 * LARGEST_QUIET);
+        assert_eq!(largest(f32::NEG_INFINITY), f32::INFINITY);
     }
 
     #[test]

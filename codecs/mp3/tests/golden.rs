@@ -31,10 +31,10 @@ fn hashes_of_streams() {
         hashes,
         [
             0x1AD8_0B9E_C28A_9467,
-            0x3B7D_1CE5_C79A_F41F,
-            0x78F3_A317_330D_65AC,
+            0x3F6D_CF24_3A84_AEAB,
+            0xB7EB_57BC_305B_2909,
             0xDEB5_EB71_5F0C_CACE,
-            0xEB07_D195_7972_8688
+            0xE551_DDD4_354A_3962
         ],
         "{hashes:#018X?}"
     );
