@@ -1,6 +1,7 @@
 //! Where a sound sets in so suddenly that the noise of a long block would be heard before it (pre-echo), and the block
 //! types that follow (11172-3, C.1.5.3.2 and figure C.7).
 
+use crate::config::Supply;
 use crate::header::BlockType;
 use crate::kernels::LANES;
 use crate::tables::LINES;
@@ -19,14 +20,24 @@ pub(crate) const LOOK_BACK: usize = (-FROM) as usize + 1 - (TESTED - PIECES) * P
 /// Energy of a piece that is too faint to matter.
 const FAINT: f32 = PIECE as f32 * 1e-8;
 /// How much louder an attack is than what earlier sounds mask. Sounds of many attacks, such as applause, hide the noise
-/// before each, and short blocks would take the bits that they need.
-const RATIO: f32 = 8.0;
+/// before each, and short blocks would take the bits that they need. That hurts more where bits are scarce, and short
+/// blocks gain less where they last longer, at low sampling rates.
+fn ratio(sample_rate: u32, supply: Supply) -> f32 {
+    match supply {
+        Supply::Scarce => 12.0 * (44100.0 / sample_rate as f32).max(1.0),
+        Supply::Ample => 8.0,
+        Supply::Plentiful => 16.0,
+    }
+}
+
 /// Time in seconds after which a tenth of a piece's energy goes on masking.
 const DECAY_TIME: f64 = 0.032;
 
 /// The search for attacks in one channel.
 #[derive(Clone, Debug)]
 pub(crate) struct Detector {
+    /// [`ratio`].
+    ratio: f32,
     /// How much of an energy goes on masking one piece later.
     decay: f32,
     /// What the sounds before the next granule still mask, as energy of a piece.
@@ -36,9 +47,14 @@ pub(crate) struct Detector {
 }
 
 impl Detector {
-    pub(crate) fn new(sample_rate: u32) -> Self {
+    pub(crate) fn new(sample_rate: u32, supply: Supply) -> Self {
         let pieces = DECAY_TIME * f64::from(sample_rate) / PIECE as f64;
-        Self { decay: libm::exp2(-libm::log2(10.0) / pieces) as f32, masked: 0.0, last: 0.0 }
+        Self {
+            ratio: ratio(sample_rate, supply),
+            decay: libm::exp2(-libm::log2(10.0) / pieces) as f32,
+            masked: 0.0,
+            last: 0.0,
+        }
     }
 
     /// Whether there is an attack in the granule that begins at `pcm[start]`; the one before it was looked at last.
@@ -50,7 +66,7 @@ impl Detector {
         let mut sudden = false;
         let mut masked = self.masked;
         for (i, energy) in energies.into_iter().enumerate() {
-            sudden |= energy > FAINT && energy > RATIO * masked;
+            sudden |= energy > FAINT && energy > self.ratio * masked;
             if i == PIECES {
                 self.masked = masked;
             }
@@ -96,7 +112,7 @@ mod tests {
     /// Whether there is an attack in granule `granule`, the first one beginning at sample 300.
     fn found(pcm: &[f32], granule: usize) -> bool {
         let pcm = [&[0.0; LOOK_BACK], pcm].concat();
-        let mut detector = Detector::new(44100);
+        let mut detector = Detector::new(44100, Supply::Ample);
         (0..=granule).fold(false, |_, g| detector.is_sudden(&pcm, LOOK_BACK + 300 + g * LINES))
     }
 

@@ -2,7 +2,7 @@
 
 use crate::attack;
 use crate::bitstream::FrameQueue;
-use crate::config::{Config, Format};
+use crate::config::{Config, Format, Supply};
 use crate::error::ConfigError;
 use crate::header::{BlockType, FrameInfo};
 use crate::huffman::{self, Huffman};
@@ -29,7 +29,9 @@ const DELAY: usize = 481 + LINES;
 
 /// Binary logarithms of the prices of bits of variable bitrates by quality, 0 to 9. Music of 44.1 kHz in stereo takes a
 /// little less than with the settings of these numbers in LAME.
-const PRICES: [f32; 10] = [-7.2, -6.5, -5.85, -4.8, -4.0, -3.2, -2.4, -1.8, -1.3, -0.7];
+const PRICES: [f32; 10] = [-7.1, -6.35, -5.6, -4.8, -4.0, -3.2, -2.4, -1.8, -1.3, -0.7];
+/// The price below which variable bitrates are [`Supply::Plentiful`]: qualities 0 to 2.
+const PLENTIFUL: f32 = -5.0;
 
 /// How often a price is tried once bounds are known.
 const MAX_ATTEMPTS: u32 = 10;
@@ -55,6 +57,7 @@ const CLOSE_ENOUGH: f32 = 0.3;
 pub struct Encoder {
     format: Format,
     rate: Rate,
+    supply: Supply,
     kernels: Kernels,
     polyphase: Polyphase,
     mdct: Mdct,
@@ -126,19 +129,25 @@ impl Encoder {
 
     fn with_rate(format: Format, rate: Rate, level: Level) -> Self {
         let kernels = Kernels::new(level);
+        let supply = match rate {
+            Rate::Constant(index) => Supply::of_bitrate(&format, format.bitrate(index)),
+            Rate::Variable(price) if price < PLENTIFUL => Supply::Plentiful,
+            Rate::Variable(_) => Supply::Ample,
+        };
         let channel = || Channel {
             pcm: vec![0.0; HISTORY],
             subbands: [[0.0; SUBBANDS]; SLOTS],
             history: psycho::History::default(),
-            attacks: attack::Detector::new(format.sample_rate),
+            attacks: attack::Detector::new(format.sample_rate, supply),
         };
         Self {
             rate,
+            supply,
             kernels,
             polyphase: Polyphase::new(),
             mdct: Mdct::new(format.row),
-            model: Model::new(&format, kernels),
-            quantizer: Quantizer::new(&format, kernels),
+            model: Model::new(&format, supply, kernels),
+            quantizer: Quantizer::new(&format, supply, kernels),
             huffman: Huffman::new(),
             reservoir: Reservoir::new(&format),
             channels: (0..format.channels).map(|_| channel()).collect(),
@@ -210,17 +219,22 @@ impl Encoder {
 
     /// Encodes the samples behind the history.
     fn encode_frame(&mut self, frames: &mut Vec<Vec<u8>>) {
-        let mut granules: Vec<Granule> = (0..self.format.granules()).map(|g| self.analyse(g)).collect();
+        let price = match self.rate {
+            Rate::Constant(_) => self.reservoir.price(),
+            Rate::Variable(price) => price,
+        };
+        let mut granules: Vec<Granule> =
+            (0..self.format.granules()).map(|g| self.analyse(g, price)).collect();
         let mid_side = self.format.channels == 2 && self.choose_mid_side(&mut granules);
         let main_data_begin = self.reservoir.main_data_begin();
         let (quantized, price, bitrate_index, padding) = match self.rate {
             Rate::Constant(bitrate_index) => {
                 let padding = self.next_padding(bitrate_index);
                 let room = self.reservoir.room(self.slot(bitrate_index, padding));
-                let (quantized, price) = self.quantize(&granules, self.reservoir.price(), room);
+                let (quantized, price) = self.quantize(&granules, price, room);
                 (quantized, price, bitrate_index, padding)
             }
-            Rate::Variable(price) => {
+            Rate::Variable(_) => {
                 let most = self.slot(14, false) + main_data_begin;
                 let (quantized, price) =
                     self.quantize(&granules, price, Room { least: 0, target: most, most });
@@ -256,8 +270,9 @@ impl Encoder {
         self.frames += 1;
     }
 
-    /// Block type, filterbanks and psychoacoustic model for granule `g` of the frame.
-    fn analyse(&mut self, g: usize) -> Granule {
+    /// Block type, filterbanks and psychoacoustic model for granule `g` of the frame. `price` is what bits may cost, as a
+    /// binary logarithm.
+    fn analyse(&mut self, g: usize, price: f32) -> Granule {
         let start = HISTORY + g * LINES;
         let mut next_sudden = false;
         for channel in &mut self.channels {
@@ -280,7 +295,13 @@ impl Encoder {
         let middle = start - MIDDLE;
         let mut histories: Vec<psycho::History> =
             self.channels.iter().map(|channel| channel.history.clone()).collect();
-        self.model.analyse_long(&spectra(middle, LONG_WINDOW), &mut histories, &mut granule.masking);
+        if self.frames == 0 && g == 0 {
+            self.model.go_on(&spectra(middle, LONG_WINDOW), &mut histories);
+        }
+        self.model.go_on(&spectra(middle + LINES, LONG_WINDOW), &mut histories);
+        for (masking, history) in granule.masking.iter_mut().zip(&histories) {
+            *masking = self.model.allowed_long(history, self.supply.largest_quiet(price));
+        }
         if block_type == BlockType::Short {
             for window in 0..WINDOWS {
                 let middle = middle + window * LINES / WINDOWS - LINES / WINDOWS;

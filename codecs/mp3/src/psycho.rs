@@ -4,7 +4,7 @@
 //! of 27 dB/Bark downwards and 10 dB/Bark upwards (11172-3, D.1 and D.2 in outline), noise is inaudible some decibels
 //! below that, and anything below the threshold in quiet is.
 
-use crate::config::Format;
+use crate::config::{Format, Supply};
 use crate::fft::Fft;
 use crate::kernels::{Kernels, LANES};
 use crate::layout::MAX_BANDS;
@@ -25,6 +25,15 @@ const RISE: f32 = 8.0;
 /// The most that this may lower the threshold: noise that is far above what silence before it allows must not take the
 /// bits of all that is heard.
 const STRICTEST: f32 = 0.01;
+/// How far it may stay above that of the granule after, which bounds noise behind a sound that ends.
+const FALL: f32 = 16.0;
+/// The most that this may lower it, by supply of bits; a sound masks for a while what comes after it.
+fn strictest_fall(supply: Supply) -> f32 {
+    match supply {
+        Supply::Ample => 1.0,
+        Supply::Scarce | Supply::Plentiful => 0.15,
+    }
+}
 
 /// Energies that the scalefactor bands of a granule may hold as noise, in units of squared lines.
 pub(crate) type Masking = [f32; MAX_BANDS];
@@ -37,6 +46,8 @@ pub(crate) type Partitions = [f32; MAX_PARTITIONS];
 /// The model: one set of tables for long and one for short blocks.
 pub(crate) struct Model {
     kernels: Kernels,
+    /// [`strictest_fall`].
+    strictest_fall: f32,
     long: Resolution,
     short: Resolution,
     quiet_long: [f32; MAX_BANDS],
@@ -55,17 +66,17 @@ pub(crate) struct Resolution {
     shares: Vec<Vec<(usize, f32)>>,
 }
 
-/// What the model remembers of one channel.
+/// What the model knows of one channel.
 #[derive(Clone)]
 pub(crate) struct History {
-    /// Thresholds of the granule before by partition.
-    thresholds: Partitions,
+    /// Thresholds by partition of the granule before, of this one and of the next.
+    thresholds: [Partitions; 3],
 }
 
 impl Default for History {
     fn default() -> Self {
         // Nothing comes before the first granule whose noise could be heard.
-        Self { thresholds: [f32::INFINITY; MAX_PARTITIONS] }
+        Self { thresholds: [[f32::INFINITY; MAX_PARTITIONS]; 3] }
     }
 }
 
@@ -91,9 +102,10 @@ fn from_decibels(level: f64) -> f64 {
 }
 
 impl Model {
-    pub(crate) fn new(format: &Format, kernels: Kernels) -> Self {
+    pub(crate) fn new(format: &Format, supply: Supply, kernels: Kernels) -> Self {
         Self {
             kernels,
+            strictest_fall: strictest_fall(supply),
             long: Resolution::of_length(format, LONG_WINDOW),
             short: Resolution::of_length(format, SHORT_WINDOW),
             quiet_long: format.long.quiet,
@@ -101,21 +113,32 @@ impl Model {
         }
     }
 
-    /// The noise allowed in the bands of a long block, from the 1024 samples about its middle. `pcm`, `history` and
-    /// `out` have one entry per channel, one or two.
-    pub(crate) fn analyse_long(&self, pcm: &[&[f32]], history: &mut [History], out: &mut [Masking]) {
+    /// Goes on by a granule: takes the 1024 samples about the middle of the one that is then the next. `pcm` and
+    /// `history` have one entry per channel, one or two.
+    pub(crate) fn go_on(&self, pcm: &[&[f32]], history: &mut [History]) {
         let energies = (self.kernels.energies)(&self.long, pcm);
-        for ((energies, history), out) in energies.iter().zip(history).zip(out) {
-            let mut thresholds = (self.kernels.thresholds)(&self.long, energies);
-            for (threshold, before) in thresholds.iter_mut().zip(&mut history.thresholds) {
-                let limited = threshold.min((RISE * *before).max(STRICTEST * *threshold));
-                *before = *threshold;
-                *threshold = limited;
-            }
-            for band in 0..LONG_BANDS {
-                out[band] = self.long.allowed(band, &thresholds).max(self.quiet_long[band]);
-            }
+        for (energies, History { thresholds }) in energies.iter().zip(history) {
+            thresholds.rotate_left(1);
+            thresholds[2] = (self.kernels.thresholds)(&self.long, energies);
         }
+    }
+
+    /// The noise allowed in the bands of a long block in this granule, where the threshold in quiet counts as
+    /// `largest_quiet` at most.
+    pub(crate) fn allowed_long(&self, history: &History, largest_quiet: f32) -> Masking {
+        let [before, this, next] = &history.thresholds;
+        let mut thresholds = *this;
+        for ((threshold, before), next) in thresholds.iter_mut().zip(before).zip(next) {
+            let rising = (RISE * before).max(STRICTEST * *threshold);
+            let falling = (FALL * next).max(self.strictest_fall * *threshold);
+            *threshold = threshold.min(rising).min(falling);
+        }
+        let mut allowed = [0.0; MAX_BANDS];
+        for band in 0..LONG_BANDS {
+            let quiet = self.quiet_long[band].min(largest_quiet);
+            allowed[band] = self.long.allowed(band, &thresholds).max(quiet);
+        }
+        allowed
     }
 
     /// The noise allowed in the bands of one window of a short block, from the 256 samples about its middle.
@@ -262,7 +285,7 @@ mod tests {
     use oggflv_common::simd::Level;
 
     fn model(sample_rate: u32) -> Model {
-        Model::new(&Format::new(sample_rate, 1).unwrap(), Kernels::new(Level::SCALAR))
+        Model::new(&Format::new(sample_rate, 1).unwrap(), Supply::Plentiful, Kernels::new(Level::SCALAR))
     }
 
     fn sine(frequency: f64, amplitude: f64, sample_rate: u32) -> Vec<f32> {
@@ -283,19 +306,22 @@ mod tests {
         }
     }
 
-    fn allowed(model: &Model, pcm: &[&[f32]], history: &mut [History]) -> [Masking; 2] {
-        let mut out = [[0.0; MAX_BANDS]; 2];
-        model.analyse_long(pcm, history, &mut out);
-        out
+    /// What is allowed in a steady sound.
+    fn allowed(model: &Model, pcm: &[&[f32]]) -> Vec<Masking> {
+        let mut history = vec![History::default(); pcm.len()];
+        for _ in 0..3 {
+            model.go_on(pcm, &mut history);
+        }
+        history.iter().map(|history| model.allowed_long(history, f32::INFINITY)).collect()
     }
 
     #[test]
     fn both_channels_of_one_transform_are_those_of_two() {
         let model = model(44100);
         let (left, right) = (sine(1000.0, 0.5, 44100), sine(5000.0, 0.1, 44100));
-        let both = allowed(&model, &[&left, &right], &mut [History::default(), History::default()]);
+        let both = allowed(&model, &[&left, &right]);
         for (channel, pcm) in [&left, &right].into_iter().enumerate() {
-            let single = allowed(&model, &[pcm], &mut [History::default()])[0];
+            let single = allowed(&model, &[pcm])[0];
             for band in 0..LONG_BANDS {
                 let ratio = both[channel][band] / single[band];
                 assert!((0.999..1.001).contains(&ratio), "channel {channel} band {band}: {ratio}");
@@ -307,10 +333,8 @@ mod tests {
     fn a_tone_masks_its_neighbours_and_more_so_upwards() {
         let model = model(44100);
         let tone = sine(2000.0, 0.5, 44100);
-        let mut history = [History::default()];
-        allowed(&model, &[&tone], &mut history);
-        let loud = allowed(&model, &[&tone], &mut history)[0];
-        let quiet = allowed(&model, &[&[0.0; LONG_WINDOW]], &mut [History::default()])[0];
+        let loud = allowed(&model, &[&tone])[0];
+        let quiet = allowed(&model, &[&[0.0; LONG_WINDOW]])[0];
         // Line 52.2 is in band 10.
         let gain = |band: usize| loud[band] / quiet[band];
         assert!(gain(10) > 1e4);
@@ -325,14 +349,51 @@ mod tests {
         let noise: Vec<f32> = (0..LONG_WINDOW as u32)
             .map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 8_388_608.0 - 1.0)
             .collect();
-        let mut history = [History::default()];
-        allowed(&model, &[&noise], &mut history);
-        let long: f32 = allowed(&model, &[&noise], &mut history)[0][..LONG_BANDS].iter().sum();
+        let long: f32 = allowed(&model, &[&noise])[0][..LONG_BANDS].iter().sum();
         let mut out = [[0.0; MAX_BANDS]];
         for window in 0..WINDOWS {
             model.analyse_short(&[&noise[window * 384..][..SHORT_WINDOW]], window, &mut out);
         }
         let short: f32 = out[0].iter().sum::<f32>() / 3.0;
         assert!((0.5..2.0).contains(&(short / long)), "{short} and {long}");
+    }
+
+    #[test]
+    fn silence_on_either_side_lowers_the_threshold() {
+        let (tone, silence) = (sine(2000.0, 0.5, 44100), vec![0.0; LONG_WINDOW]);
+        let of_tone = |supply, [before, after]: [&[f32]; 2]| {
+            let format = Format::new(44100, 1).unwrap();
+            let model = Model::new(&format, supply, Kernels::new(Level::SCALAR));
+            let mut history = [History::default()];
+            for pcm in [before, &tone, after] {
+                model.go_on(&[pcm], &mut history);
+            }
+            // Line 52.2 is in band 10.
+            model.allowed_long(&history[0], f32::INFINITY)[10]
+        };
+        for (supply, after_sound) in [(Supply::Scarce, 0.15), (Supply::Ample, 1.0), (Supply::Plentiful, 0.15)]
+        {
+            let steady = of_tone(supply, [&tone, &tone]);
+            let ratio = |neighbours| of_tone(supply, neighbours) / steady;
+            for (ratio, expected) in
+                [(ratio([&silence, &tone]), STRICTEST), (ratio([&tone, &silence]), after_sound)]
+            {
+                assert!((ratio / expected - 1.0).abs() < 1e-3, "{supply:?}: {ratio} for {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn threshold_in_quiet_counts_as_little_as_asked() {
+        let model = model(44100);
+        let mut history = vec![History::default()];
+        for _ in 0..3 {
+            model.go_on(&[&[0.0; LONG_WINDOW]], &mut history);
+        }
+        let full = model.allowed_long(&history[0], f32::INFINITY);
+        let bounded = model.allowed_long(&history[0], 2.5e-9);
+        assert_eq!(full[..LONG_BANDS], model.quiet_long[..LONG_BANDS]);
+        assert_eq!(bounded[10], full[10]);
+        assert_eq!(bounded[21], 2.5e-9);
     }
 }

@@ -6,7 +6,7 @@
 //! for which noise relative to the masking threshold, plus price times bits, is least. What remains of the rate loop
 //! is the search for the price at which the bits of a frame fit.
 
-use crate::config::{Format, Version};
+use crate::config::{Format, Supply, Version};
 use crate::header::{BlockType, GranuleInfo};
 use crate::huffman::{Coding, Huffman, Quantized};
 use crate::kernels::{self, Kernels, NUDGE, Power43, Powers};
@@ -16,13 +16,19 @@ use crate::scalefactor::{Factors, Scalefactors};
 use crate::tables::{LINES, MAX_QUANTIZED, SCALEFACTOR_LENGTHS, WINDOWS};
 
 /// What a band that is missing costs beside the noise that this is, in the units of noise at the threshold: holes in the
-/// spectrum, which come and go, are heard where noise of the same energy is not.
-const HOLE: f32 = 12.0;
-/// Where bits are dear there are holes anyway: each octave of the price above this one takes that much off, down to the
-/// least.
+/// spectrum, which come and go, are heard where noise of the same energy is not. By supply of bits.
+fn hole(supply: Supply) -> f32 {
+    match supply {
+        Supply::Scarce => 6.0,
+        Supply::Ample => 12.0,
+        Supply::Plentiful => 8.0,
+    }
+}
+/// Where bits are dear there are holes anyway: each octave of the price above this one takes that much off, down to
+/// this share of it.
 const DEAR: f32 = -2.5;
 const HOLE_SLOPE: f32 = 2.4;
-const LEAST_HOLE: f32 = 6.0;
+const LEAST_HOLE: f32 = 0.5;
 /// Exponents of steps, quarter octaves relative to a global_gain of 210, from the finest to the coarsest. Only even ones
 /// are used: scalefactors move by two, and the choice between all even and all odd ones gains next to nothing.
 const FINEST: i32 = -210 - 8 * 7 - 4 * 15;
@@ -45,6 +51,8 @@ pub(crate) struct QuantizedGranule {
 pub(crate) struct Quantizer {
     version: Version,
     kernels: Kernels,
+    /// [`hole`].
+    hole: f32,
     /// 2^(-3/16 e) for each exponent e from [`FINEST`] on: what |x|^(3/4) is multiplied by.
     inverse_steps: Vec<f32>,
     /// 2^(e/4): what i^(4/3) is multiplied by.
@@ -112,12 +120,13 @@ impl Plan {
 }
 
 impl Quantizer {
-    pub(crate) fn new(format: &Format, kernels: Kernels) -> Self {
+    pub(crate) fn new(format: &Format, supply: Supply, kernels: Kernels) -> Self {
         let power =
             |scale: f64| (FINEST..=COARSEST).map(|e| libm::exp2(scale * f64::from(e)) as f32).collect();
         Self {
             version: format.version,
             kernels,
+            hole: hole(supply),
             inverse_steps: power(-3.0 / 16.0),
             steps: power(0.25),
             power43: Box::new(std::array::from_fn(|i| libm::pow(i as f64, 4.0 / 3.0) as f32)),
@@ -135,7 +144,7 @@ impl Quantizer {
         presence: &[f32; MAX_BANDS],
         price: f32,
     ) -> Spectrum {
-        let hole = (HOLE - HOLE_SLOPE * (price - DEAR)).clamp(LEAST_HOLE, HOLE);
+        let hole = (self.hole - HOLE_SLOPE * (price - DEAR)).clamp(LEAST_HOLE * self.hole, self.hole);
         let mut spectrum = Spectrum {
             block_type,
             least_price: f32::NEG_INFINITY,
@@ -564,7 +573,7 @@ mod tests {
 
     fn setup() -> (Format, Quantizer, Huffman) {
         let format = Format::new(44100, 1).unwrap();
-        let quantizer = Quantizer::new(&format, Kernels::new(Level::SCALAR));
+        let quantizer = Quantizer::new(&format, Supply::Ample, Kernels::new(Level::SCALAR));
         (format, quantizer, Huffman::new())
     }
 
