@@ -21,6 +21,7 @@ pub mod options;
 pub mod opus;
 mod output;
 mod pipeline;
+pub mod probe;
 pub mod resample;
 pub mod scale;
 pub mod time;

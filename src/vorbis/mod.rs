@@ -11,6 +11,7 @@
 mod bits;
 mod comment;
 mod decoder;
+mod duration;
 mod error;
 mod setup;
 mod timeline;
@@ -18,6 +19,7 @@ mod timeline;
 pub use comment::Comments;
 pub(crate) use decoder::to_wave_order;
 pub use decoder::{Decoder, MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE};
+pub(crate) use duration::{Durations, Format};
 pub use error::Error;
 pub use timeline::{Placement, Timeline};
 
