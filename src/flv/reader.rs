@@ -265,8 +265,11 @@ mod tests {
         (file, offsets)
     }
 
-    /// Offset, bytes skipped, size of body and PreviousTagSize of all tags; and what follows them.
-    fn read(file: &[u8]) -> (Vec<(u64, u64, usize, Option<u32>)>, Rest) {
+    /// Offset, bytes skipped, size of body and PreviousTagSize.
+    type Found = (u64, u64, usize, Option<u32>);
+
+    /// All tags, and what follows them.
+    fn read(file: &[u8]) -> (Vec<Found>, Rest) {
         let mut reader = Reader::new(file).unwrap();
         let mut tags = Vec::new();
         while let Some(tag) = reader.next_tag().unwrap() {

@@ -85,7 +85,6 @@ pub(super) struct FlvFile {
     pub(super) audio: Summary,
     pub(super) video: Summary,
     pub(super) script: Summary,
-    pub(super) first_timestamp: Option<u32>,
     pub(super) last_timestamp: u32,
     /// Width and height, by the first picture that tells.
     pub(super) size: Option<(u32, u32)>,
@@ -101,6 +100,8 @@ pub(super) struct FlvFile {
     longest_key_interval: u32,
     pub(super) ends_with_key_frame: bool,
     metadata: Option<Metadata>,
+    /// There are script data that cannot be read.
+    has_unreadable_script: bool,
     findings: Findings,
 }
 
@@ -148,7 +149,6 @@ impl FlvFile {
             self.findings.error(tag.offset + 4, message);
         }
         summary.add(tag);
-        self.first_timestamp.get_or_insert(tag.timestamp);
         self.last_timestamp = self.last_timestamp.max(tag.timestamp);
         let Some(&first) = tag.body.first() else {
             self.findings.warning(tag.offset, "the tag is empty");
@@ -168,7 +168,7 @@ impl FlvFile {
         if tag.stream_id != 0 {
             self.findings.error(tag.offset + 8, format!("StreamID should be 0, not {}", tag.stream_id));
         }
-        if self.first_timestamp.is_none() && tag.timestamp != 0 {
+        if self.tags() == 0 && tag.timestamp != 0 {
             let message = format!("the first timestamp should be 0, not {}", tag.timestamp);
             self.findings.error(tag.offset + 4, message);
         }
@@ -266,6 +266,7 @@ impl FlvFile {
             Ok(read) => read,
             Err(error) => {
                 self.findings.error(tag.offset, error.to_string());
+                self.has_unreadable_script = true;
                 return;
             }
         };
@@ -303,7 +304,8 @@ impl FlvFile {
     /// From the first timestamp to the end of the last tag, in milliseconds.
     pub(super) fn span(&self) -> u64 {
         let frame = if self.audio.tags > 0 { &self.audio } else { &self.video }.frame_duration;
-        u64::from(self.last_timestamp - self.first_timestamp.unwrap_or(0)) + u64::from(frame)
+        let first = [self.audio.first, self.video.first].into_iter().flatten().min().unwrap_or(0);
+        u64::from(self.last_timestamp.saturating_sub(first)) + u64::from(frame)
     }
 
     fn finish(mut self, bytes: u64) -> Probe {
@@ -323,7 +325,7 @@ impl FlvFile {
             self.flv.index = metadata.index(self.key_frames);
             self.size = self.size.or_else(|| metadata.size());
             comments = metadata.comments();
-        } else {
+        } else if !self.has_unreadable_script {
             self.findings
                 .warning(None, "there is no onMetaData: many players show no duration and cannot seek");
         }
@@ -341,12 +343,16 @@ impl FlvFile {
         }
     }
 
+    fn tags(&self) -> u64 {
+        self.audio.tags + self.video.tags + self.script.tags + self.flv.unknown_tags
+    }
+
     /// What is wrong with the tags as a whole.
     fn check_content(&mut self) {
-        let findings = &mut self.findings;
-        if self.audio.tags + self.video.tags + self.script.tags + self.flv.unknown_tags == 0 {
-            findings.error(None, "there are no tags");
+        if self.tags() == 0 {
+            self.findings.error(None, "there are no tags");
         }
+        let findings = &mut self.findings;
         if self.flv.header_video && self.video.tags == 0 {
             findings.warning(None, "the header says that there are pictures, but there are none");
         }

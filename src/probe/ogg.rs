@@ -197,7 +197,7 @@ impl Track {
         match (self.first, position.map(|position| position.saturating_sub(self.lead))) {
             (None, Some(position)) => {
                 // Where the first position is less than what is there, the surplus at the start is not heard.
-                self.first = Some((position - self.counted.saturating_sub(self.lead)).max(0));
+                self.first = Some(position.saturating_sub(self.counted.saturating_sub(self.lead)).max(0));
                 self.next = position.max(0);
             }
             (Some(_), Some(position)) => self.next = self.believe(position),
