@@ -6,10 +6,12 @@
 
 use std::io::{self, Read};
 
-use super::tag::{HEADER_BYTES, PREVIOUS_TAG_SIZE_BYTES, TagType};
+use super::tag::{HEADER_BYTES, MAX_BODY_BYTES, PREVIOUS_TAG_SIZE_BYTES, TagType};
 
 const HEADER: usize = HEADER_BYTES as usize;
 const TRAILER: usize = PREVIOUS_TAG_SIZE_BYTES as usize;
+/// The largest tag with its PreviousTagSize.
+const LARGEST_TAG: u64 = HEADER_BYTES + MAX_BODY_BYTES as u64 + PREVIOUS_TAG_SIZE_BYTES;
 /// How much is read at once.
 const CHUNK: usize = 1 << 16;
 
@@ -150,7 +152,7 @@ impl<R: Read> Reader<R> {
         let Some(body_len) = found else {
             let bytes = self.offset() - from;
             if bytes > 0 {
-                self.rest = Rest { bytes, is_cut_tag: begins_like_tag };
+                self.rest = Rest { bytes, is_cut_tag: begins_like_tag && bytes < LARGEST_TAG };
             }
             return Ok(None);
         };
@@ -358,7 +360,7 @@ mod tests {
         input.extend(b"\x09\xff\xff\xff\0\0\0\0\0\0\0".repeat(4_000_000));
         let mut reader = Reader::new(&input[..]).unwrap();
         assert_eq!(reader.next_tag().unwrap(), None);
-        assert_eq!(reader.rest(), Rest { bytes: input.len() as u64 - 13, is_cut_tag: true });
+        assert_eq!(reader.rest(), Rest { bytes: input.len() as u64 - 13, is_cut_tag: false });
         // Twice the largest tag, twice that by the growth of the vector.
         assert!(reader.window.capacity() <= 4 * ((1 << 24) + 2 * CHUNK), "{}", reader.window.capacity());
     }

@@ -48,7 +48,7 @@ pub struct Stream {
     pub codec: Codec,
 }
 
-/// A packet of a Theora or Vorbis stream: headers, frames of video, blocks of audio.
+/// A packet of a stream that can be decoded: headers, frames of video, blocks of audio.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
     /// Index of its stream in [`Demuxer::streams`].
@@ -90,8 +90,7 @@ pub struct Damage {
 
 /// Takes an Ogg file apart into packets.
 ///
-/// Streams of codecs that this library does not decode are listed, but no packets of them are assembled unless
-/// [`Demuxer::with_all_codecs`] asks for them.
+/// Streams that cannot be decoded ([`Codec::is_decoded`]) are listed, but no packets of them are assembled.
 pub struct Demuxer<R> {
     scanner: PageScanner<R>,
     chain: Chain,
@@ -140,7 +139,7 @@ impl<R: Read> Demuxer<R> {
         }
     }
 
-    /// Packets of all streams are assembled, also of codecs that this library does not decode.
+    /// Packets of all streams are assembled and handed out, also of those that cannot be decoded.
     #[must_use]
     pub fn with_all_codecs(mut self) -> Self {
         self.chain.all_codecs = true;

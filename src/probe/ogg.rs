@@ -260,14 +260,15 @@ impl Track {
         };
         if let Some(comment) = comment.filter(|_| self.stream.vendor.is_empty()) {
             self.headers |= 2;
-            self.take_comments(Comments::parse_list(comment, *comment_bytes), comment_bytes);
+            // A list that is cut gives what is whole.
+            let kept = comment.len().min(*comment_bytes);
+            *comment_bytes -= kept;
+            self.take_comments(Comments::parse_list(&comment[..kept]));
         }
         true
     }
 
-    fn take_comments(&mut self, comments: Comments, comment_bytes: &mut usize) {
-        let taken = comments.comments.iter().map(|(name, value)| name.len() + value.len());
-        *comment_bytes = comment_bytes.saturating_sub(comments.vendor.len() + taken.sum::<usize>());
+    fn take_comments(&mut self, comments: Comments) {
         self.stream.vendor = comments.vendor;
         let comment = |(name, value)| Comment { name, value };
         self.stream.comments = comments.comments.into_iter().map(comment).collect();

@@ -22,23 +22,17 @@ impl Comments {
     /// # Errors
     /// [`Error::NotHeader`] if the packet is no comment header.
     pub fn parse(packet: &[u8]) -> Result<Self, Error> {
-        Ok(Self::parse_list(header_body(packet, 3, "comment")?, usize::MAX))
+        Ok(Self::parse_list(header_body(packet, 3, "comment")?))
     }
 
-    /// Parses what follows the name of the header, which other codecs have, too: vendor and comments, of these the first
-    /// ones that take `max_bytes` together at most.
-    pub(crate) fn parse_list(mut rest: &[u8], max_bytes: usize) -> Self {
+    /// The same for what follows the start of the packet, which other codecs have, too.
+    pub(crate) fn parse_list(mut rest: &[u8]) -> Self {
         let mut parsed = Self::default();
         let Some(vendor) = take_string(&mut rest) else { return parsed };
-        let mut bytes = vendor.len();
-        parsed.vendor = if bytes <= max_bytes { vendor } else { String::new() };
+        parsed.vendor = vendor;
         let count = take_u32(&mut rest).unwrap_or(0);
         for _ in 0..count {
             let Some(comment) = take_string(&mut rest) else { break };
-            bytes = bytes.saturating_add(comment.len());
-            if bytes > max_bytes {
-                break;
-            }
             if let Some((name, content)) = comment.split_once('=') {
                 parsed.comments.push((name.to_owned(), content.to_owned()));
             }
