@@ -200,6 +200,20 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Tell what is in Ogg and FLV files: streams, sizes, rates, durations, key frames, damage
+    Probe {
+        /// Ogg or FLV files, or - for standard input
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+
+        /// Print an object a line for each file
+        #[arg(long)]
+        json: bool,
+
+        /// Print only what is wrong; exit code 1 if a file is damaged or against the specification
+        #[arg(long)]
+        check: bool,
+    },
     /// Print a script that completes the options in a shell
     Completions {
         /// The shell
@@ -215,6 +229,11 @@ pub(crate) enum Task {
         jobs: Vec<Job>,
         /// A folder that is to be there first.
         folder: Option<PathBuf>,
+    },
+    Probe {
+        files: Vec<PathBuf>,
+        json: bool,
+        check: bool,
     },
     /// To print this on standard output.
     Print(Vec<u8>),
@@ -244,6 +263,7 @@ pub(crate) fn parse() -> Task {
     let arguments = Arguments::parse();
     match arguments.command {
         None => Task::Convert { folder: arguments.out_dir.clone(), jobs: jobs(arguments) },
+        Some(Command::Probe { files, json, check }) => Task::Probe { files, json, check },
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "oggflv", &mut script);

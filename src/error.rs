@@ -53,6 +53,9 @@ pub enum InputError {
     /// There is no Ogg page in it.
     #[error("not an Ogg file: there is no Ogg page in it")]
     NotOgg,
+    /// It is neither Ogg nor FLV.
+    #[error("neither Ogg nor FLV")]
+    UnknownFormat,
     /// There is nothing in it that this library decodes.
     #[error("no {wanted} stream to convert (found: {found})")]
     NoStreams {

@@ -23,6 +23,7 @@ pub mod opus;
 mod output;
 mod pipeline;
 mod poster;
+pub mod probe;
 pub mod resample;
 pub mod scale;
 pub mod time;

@@ -4,15 +4,17 @@
 
 mod cli;
 mod display;
+mod table;
 
 use std::fs;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use oggflv::probe::probe_file;
 use oggflv::{Error, convert_file};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -25,6 +27,7 @@ const INTERRUPTED: u8 = 130;
 fn main() -> ExitCode {
     match cli::parse() {
         Task::Convert { jobs, folder } => convert(&jobs, folder.as_deref()),
+        Task::Probe { files, json, check } => probe(&files, json, check),
         Task::Print(text) => match io::stdout().write_all(&text) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
@@ -76,4 +79,27 @@ fn convert(jobs: &[Job], folder: Option<&Path>) -> ExitCode {
         say(&format!("oggflv: {} of {} files failed: {}", failed.len(), jobs.len(), failed.join(", ")));
     }
     ExitCode::FAILURE
+}
+
+/// Looks into one file after the other.
+fn probe(files: &[PathBuf], json: bool, check: bool) -> ExitCode {
+    let mut is_good = true;
+    for file in files {
+        let result = probe_file(file);
+        is_good &= result.as_ref().is_ok_and(|probe| !check || probe.findings.errors == 0);
+        if let Err(error) = &result {
+            say(&format!("oggflv: {error}"));
+        }
+        let text = match (&result, json) {
+            (_, true) => table::json(file, &result),
+            (Ok(probe), false) if check => table::verdict(file, probe),
+            (Ok(probe), false) => table::table(file, probe),
+            (Err(_), false) => continue,
+        };
+        if io::stdout().write_all(text.as_bytes()).is_err() {
+            // Nobody reads it any more.
+            return ExitCode::FAILURE;
+        }
+    }
+    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 
+use serde::{Serialize, Serializer};
+
 const PER_SECOND: i128 = 1_000_000_000;
 
 /// A point on a timeline, or a span, in nanoseconds.
@@ -94,6 +96,13 @@ impl fmt::Display for Time {
         } else {
             write!(f, "{minutes}:{:02}.{}", tenths / 10, tenths % 10)
         }
+    }
+}
+
+impl Serialize for Time {
+    /// In seconds.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.seconds())
     }
 }
 

@@ -19,6 +19,13 @@ pub(super) enum TagType {
     Script = 18,
 }
 
+impl TagType {
+    /// The type with this number.
+    pub(super) fn known(number: u8) -> Option<Self> {
+        [Self::Audio, Self::Video, Self::Script].into_iter().find(|&known| known as u8 == number)
+    }
+}
+
 /// Writes one tag, whose body is `head` followed by `data`, and the PreviousTagSize behind it.
 ///
 /// # Errors

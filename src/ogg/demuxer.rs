@@ -3,6 +3,8 @@
 
 use std::io::{self, Read};
 
+use serde::Serialize;
+
 use super::mapping::Codec;
 use super::page::Page;
 use super::scanner::PageScanner;
@@ -66,7 +68,7 @@ pub struct Packet {
 
 /// What was wrong with the input, counted. All that is about packets and page numbers concerns only the
 /// streams whose packets are handed out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Damage {
     /// Bytes that belong to no intact page.
     pub bytes_outside_pages: u64,
@@ -137,6 +139,18 @@ impl<R: Read> Demuxer<R> {
         }
     }
 
+    /// Packets of all streams are assembled and handed out, also of those that cannot be decoded.
+    #[must_use]
+    pub fn with_all_codecs(mut self) -> Self {
+        self.chain.all_codecs = true;
+        self
+    }
+
+    /// The page that ends the stream with this index in [`Demuxer::streams`] has come.
+    pub fn has_ended(&self, stream: usize) -> bool {
+        self.chain.ended[stream]
+    }
+
     /// All logical bitstreams seen so far, in order of appearance. Those of a link are complete with the
     /// first packet of the link that is not a stream's first, except in malformed files.
     pub fn streams(&self) -> &[Stream] {
@@ -169,6 +183,10 @@ struct Chain {
     limits: Limits,
     /// All logical bitstreams so far.
     streams: Vec<Stream>,
+    /// Of each of them, whether its last page has come.
+    ended: Vec<bool>,
+    /// Packets of streams that are not decoded are wanted, too.
+    all_codecs: bool,
     /// Number of the current link.
     link: u32,
     /// The logical bitstreams of the current link.
@@ -181,7 +199,16 @@ struct Chain {
 
 impl Chain {
     fn new(limits: Limits) -> Self {
-        Chain { limits, streams: Vec::new(), link: 0, current: Vec::new(), has_data: false, active: None }
+        Chain {
+            limits,
+            streams: Vec::new(),
+            ended: Vec::new(),
+            all_codecs: false,
+            link: 0,
+            current: Vec::new(),
+            has_data: false,
+            active: None,
+        }
     }
 
     /// The next packet of the last page.
@@ -197,6 +224,7 @@ impl Chain {
         };
         // A header page has granule position 0, or -1 where no packet ends on it.
         self.has_data |= page.granule_pos() > 0;
+        self.ended[self.current[active].index()] |= page.is_eos();
         let others = self.buffered() - self.current[active].buffered();
         let max_packet_bytes =
             self.limits.max_packet_bytes.min(self.limits.max_buffered_bytes.saturating_sub(others));
@@ -216,7 +244,9 @@ impl Chain {
             damage.streams_over_limit += 1;
             return None;
         }
-        self.current.push(LogicalStream::new(self.streams.len(), page, codec.is_decoded()));
+        let assemble = self.all_codecs || codec.is_decoded();
+        self.current.push(LogicalStream::new(self.streams.len(), page, assemble));
+        self.ended.push(false);
         self.streams.push(Stream { link: self.link, serial: page.serial(), codec });
         Some(self.current.len() - 1)
     }

@@ -11,12 +11,14 @@
 mod bits;
 mod comment;
 mod decoder;
+mod duration;
 mod error;
 mod setup;
 mod timeline;
 
 pub use comment::Comments;
 pub use decoder::{Decoder, MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE};
+pub(crate) use duration::{Durations, Format};
 pub use error::Error;
 pub use timeline::{Placement, Timeline};
 
