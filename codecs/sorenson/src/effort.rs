@@ -67,7 +67,7 @@ impl Preset {
                 more_vectors: false,
                 four_vectors_above: None,
                 early_skip: 100,
-                intra_bias: 1000,
+                intra_bias: 800,
                 negligible: 20,
                 good_seed: 400,
                 ..best
