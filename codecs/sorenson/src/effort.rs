@@ -20,6 +20,8 @@ pub(crate) struct Effort {
     pub(crate) early_skip: i64,
     /// Difference by which INTRA must seem better than INTER before it is tried.
     pub(crate) intra_bias: u32,
+    /// Squared error of a luma block, in bits, up to which it gets no coefficients. Those of a block take five bits.
+    pub(crate) negligible: u32,
     /// Cost of a vector, in bits, below which no wide search follows.
     pub(crate) good_seed: u32,
     /// Difference from the wanted quantiser, in 1/16, from which on DQUANT is used.
@@ -42,6 +44,7 @@ impl Preset {
             four_vectors_above: Some(60),
             early_skip: 10,
             intra_bias: 0,
+            negligible: 5,
             good_seed: 0,
             dquant_above: 12,
             lambda: 54,        // 0.85
@@ -64,8 +67,9 @@ impl Preset {
                 more_vectors: false,
                 four_vectors_above: None,
                 early_skip: 100,
+                intra_bias: 800,
+                negligible: 20,
                 good_seed: 400,
-                intra_bias: 500,
                 ..best
             },
         }

@@ -260,7 +260,11 @@ impl Encoder {
             decision.inter(&mut self.candidates);
         }
         let chosen = &mut self.candidates.best;
-        chosen.reconstruct(&self.kernels).store(&mut self.current, mb_x, mb_y);
+        if chosen.macroblock.mb_type == MbType::Skipped {
+            self.current.copy_macroblock(&self.reference, mb_x, mb_y);
+        } else {
+            chosen.reconstruct(&self.kernels).store(&mut self.current, mb_x, mb_y);
+        }
         let macroblock = &chosen.macroblock;
         self.quantizer = self.quantizer.saturating_add_signed(macroblock.dquant);
         if macroblock.mb_type == MbType::Intra {

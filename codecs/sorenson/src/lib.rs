@@ -8,6 +8,9 @@
 
 #![deny(unsafe_code)]
 
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod block;
 mod config;
 pub mod decoder;

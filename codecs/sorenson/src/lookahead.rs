@@ -280,8 +280,7 @@ impl Lookahead {
         if let (Some(0), Some(before)) = (stands, self.window.back()) {
             return Estimate::new(before.blocks[at].intra, 0, (0, 0), false);
         }
-        let mean = ((self.kernels.sad_8)(source, (&[0; 8], 0)) + 32) >> 6;
-        let intra = (self.kernels.satd_8)(source, (&[mean as u8; 8], 0)) + 1;
+        let intra = (self.kernels.activity_8)(source) + 1;
         let (Some(last), Some(stands)) = (last, stands) else {
             return Estimate::new(intra, intra, (0, 0), false);
         };

@@ -29,7 +29,7 @@ pub(crate) struct Candidate {
 }
 
 impl Candidate {
-    /// Makes the prediction what a decoder shows.
+    /// Makes the prediction what a decoder shows, unless the macroblock is skipped.
     pub(crate) fn reconstruct(&mut self, kernels: &Kernels) -> &MbSamples {
         let intra = self.macroblock.mb_type == MbType::Intra;
         for (levels, start) in self.macroblock.levels.iter().zip(BLOCK_START) {
@@ -159,7 +159,7 @@ impl<'a> Decision<'a> {
             self.try_inter(MbType::Inter4V, mvs, candidates);
         }
         if found.cost > 16 * effort.intra_bias
-            && found.cost > 16 * (self.intra_activity() + effort.intra_bias)
+            && found.cost > 16 * ((self.coding.kernels.activity_16)(self.source.luma()) + effort.intra_bias)
         {
             self.code_intra(&mut candidates.trial, &mut candidates.coefficients);
             candidates.keep_cheaper();
@@ -172,12 +172,21 @@ impl<'a> Decision<'a> {
         candidates.keep_cheaper();
     }
 
+    /// Skips the macroblock; its samples stay in the reference.
     fn skip(&self, out: &mut Candidate) {
         out.macroblock.reset(MbType::Skipped);
-        let Coding { kernels, reference, .. } = self.coding;
-        predict_macroblock(kernels, reference, self.mb_x, self.mb_y, &[Mv::ZERO; 4], &mut out.prediction);
         out.quantizer = self.quantizer;
-        out.cost = self.squared_error(&out.prediction) + i64::from(self.lambda);
+        let Coding { kernels, reference, .. } = self.coding;
+        let error = if self.visible == (16, 16) {
+            let errors =
+                (kernels.squared_errors_16)(&self.source.0, reference.macroblock(self.mb_x, self.mb_y));
+            let [luma, chroma] = errors.map(|error| 64 * i64::from(error));
+            luma + self.chroma_error(chroma)
+        } else {
+            predict_macroblock(kernels, reference, self.mb_x, self.mb_y, &[Mv::ZERO; 4], &mut out.prediction);
+            self.visible_error(&out.prediction)
+        };
+        out.cost = error + i64::from(self.lambda);
     }
 
     fn code_intra(&self, out: &mut Candidate, coefficients: &mut [[Block; 2]; 3]) {
@@ -281,7 +290,10 @@ impl<'a> Decision<'a> {
             _ => (self.quantizer, 0),
         };
         let mut gains = [0; 6];
-        let negligible = [self.lambda, self.chroma_lambda].map(|lambda| negligible_error(quantizer, lambda));
+        let negligible = [
+            negligible_error(quantizer, self.lambda, self.coding.effort.negligible),
+            negligible_error(quantizer, self.chroma_lambda, 5),
+        ];
         for (pair, coefficients) in coefficients.iter_mut().enumerate() {
             let blocks = [2 * pair, 2 * pair + 1];
             let negligible = negligible[pair / 2];
@@ -367,7 +379,10 @@ impl<'a> Decision<'a> {
         if useful == 0 {
             return best;
         }
-        for pattern in (1..1usize << N).filter(|pattern| pattern & !useful == 0) {
+        let mut pattern = 0;
+        while pattern != useful {
+            // The next greater number with none but useful bits.
+            pattern = pattern.wrapping_sub(useful) & useful;
             // Less its last block, it is one of the patterns before.
             let last = N - 1 - pattern.trailing_zeros() as usize;
             sums[pattern] = sums[pattern & (pattern - 1)] + i64::from(gains[last]);
@@ -388,17 +403,7 @@ impl<'a> Decision<'a> {
         [(0, width, height), (256, chroma_width, chroma_height), (264, chroma_width, chroma_height)]
     }
 
-    /// 64 times the sum of the squared errors that are shown.
-    fn squared_error(&self, prediction: &MbSamples) -> i64 {
-        if self.visible == (16, 16) {
-            let errors = (self.coding.kernels.squared_errors)(&self.source.0, &prediction.0);
-            self.weighted_sum(&errors)
-        } else {
-            self.visible_error(prediction)
-        }
-    }
-
-    /// The same from the errors of the blocks.
+    /// 64 times the sum of squared errors, from those of the blocks.
     fn weighted_sum(&self, errors: &[u32; 6]) -> i64 {
         let [luma, chroma] =
             [&errors[..4], &errors[4..]].map(|errors| 64 * i64::from(errors.iter().sum::<u32>()));
@@ -412,16 +417,14 @@ impl<'a> Decision<'a> {
 
     /// The same where not all is shown.
     fn visible_error(&self, prediction: &MbSamples) -> i64 {
-        let mut sum = 0;
+        // What is not shown has no errors.
+        let mut source = prediction.clone();
         for (start, width, height) in self.visible_parts() {
-            for y in 0..height {
-                let at = start + y * STRIDE;
-                let rows = self.source.0[at..][..width].iter().zip(&prediction.0[at..][..width]);
-                let error = 64 * rows.map(|(a, b)| i64::from(a.abs_diff(*b)).pow(2)).sum::<i64>();
-                sum += if start < BLOCK_START[4] { error } else { self.chroma_error(error) };
+            for at in (0..height).map(|y| start + y * STRIDE) {
+                source.0[at..][..width].copy_from_slice(&self.source.0[at..][..width]);
             }
         }
-        sum
+        self.weighted_sum(&(self.coding.kernels.squared_errors)(&source.0, &prediction.0))
     }
 
     /// The source with other samples where they are not shown: their differences from the prediction repeat those at
@@ -442,14 +445,6 @@ impl<'a> Decision<'a> {
         }
         source
     }
-
-    /// Sum of the absolute differences of luma from the means of its blocks.
-    fn intra_activity(&self) -> u32 {
-        let sad = |start: usize, value: u8| {
-            (self.coding.kernels.sad_8)((&self.source.0[start..], STRIDE), (&[value; 8], 0))
-        };
-        BLOCK_START[..4].iter().map(|&start| sad(start, ((sad(start, 0) + 32) / 64) as u8)).sum()
-    }
 }
 
 /// What levels gain over no coefficients.
@@ -469,10 +464,9 @@ fn gain(coefficients: &Block, quantizer: u8, lambda: i32, intra: bool, levels: &
     gain
 }
 
-/// The squared error of a block up to which no level is worth its bits.
-fn negligible_error(quantizer: u8, lambda: i32) -> u32 {
-    // A block with one level has five bits at least.
-    let worth = 5 * lambda as u32 / 64;
+/// The squared error of a block up to which no level is worth so many `bits`.
+fn negligible_error(quantizer: u8, lambda: i32, bits: u32) -> u32 {
+    let worth = bits * lambda as u32 / 64;
     // Divisors have a dead zone of two steps.
     let least = 2 * u32::from(quantizer);
     worth.max(least * least)

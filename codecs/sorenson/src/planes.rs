@@ -1,5 +1,6 @@
 //! Pictures of whole macroblocks with a border, so that no vector leaves them.
 
+use crate::kernels::Rows;
 use oggflv_common::{FrameView, PixelFormat, PlaneView};
 
 /// Width of the border around luma; a vector reaches 16 samples out, and 17 with a half sample.
@@ -134,6 +135,28 @@ impl CodedPicture {
         }
     }
 
+    /// The planes from the first sample of macroblock `mb_x`, `mb_y` on.
+    pub(crate) fn macroblock(&self, mb_x: usize, mb_y: usize) -> [Rows<'_>; 3] {
+        let at = |pli: usize, size: usize| {
+            let plane = &self.planes[pli];
+            (plane.at((size * mb_x) as isize, (size * mb_y) as isize), plane.stride)
+        };
+        [at(0, 16), at(1, 8), at(2, 8)]
+    }
+
+    /// Copies macroblock `mb_x`, `mb_y` of a picture of the same size.
+    pub(crate) fn copy_macroblock(&mut self, from: &Self, mb_x: usize, mb_y: usize) {
+        for ((plane, from), size) in self.planes.iter_mut().zip(&from.planes).zip([16, 8, 8]) {
+            let at = plane.index((size * mb_x) as isize, (size * mb_y) as isize);
+            let (to, from) = (&mut plane.data[at..], &from.data[at..]);
+            if size == 16 {
+                copy_rows::<16>(from, plane.stride, to, plane.stride);
+            } else {
+                copy_rows::<8>(from, plane.stride, to, plane.stride);
+            }
+        }
+    }
+
     /// The picture proper.
     pub(crate) fn view(&self) -> FrameView<'_> {
         let format = PixelFormat::Yuv420;
@@ -198,14 +221,15 @@ impl MbSamples {
 fn load_row<const SIZE: usize>(plane: &PlaneView<'_>, mb_y: usize, row: &mut [MbSamples], start: usize) {
     for y in 0..SIZE {
         let samples = plane.row((SIZE * mb_y + y).min(plane.height - 1));
-        for (samples, out) in samples.chunks(SIZE).zip(row.iter_mut()) {
-            let out = &mut out.0[start + y * MB..][..SIZE];
-            if let Some(samples) = samples.first_chunk::<SIZE>() {
-                out.copy_from_slice(samples);
-            } else {
-                out[..samples.len()].copy_from_slice(samples);
-                out[samples.len()..].fill(samples[samples.len() - 1]);
-            }
+        let (blocks, at) = (samples.chunks_exact(SIZE), start + y * MB);
+        let rest = blocks.remainder();
+        for (samples, out) in blocks.zip(row.iter_mut()) {
+            out.0[at..][..SIZE].copy_from_slice(samples);
+        }
+        if let (Some(last), Some(out)) = (rest.last(), row.last_mut()) {
+            let out = &mut out.0[at..][..SIZE];
+            out.fill(*last);
+            out[..rest.len()].copy_from_slice(rest);
         }
     }
 }

@@ -49,6 +49,10 @@ pub(crate) struct Kernels {
     pub(crate) satd_16: fn(&[u8; 256], &[u8; 256]) -> u32,
     /// The same over 8x8.
     pub(crate) satd_8: fn(Rows<'_>, Rows<'_>) -> u32,
+    /// Sum of absolute differences of the four 8x8 blocks from their means.
+    pub(crate) activity_16: fn(&[u8; 256]) -> u32,
+    /// A quarter of the sum of the absolute Hadamard coefficients of 8x8 samples less their mean.
+    pub(crate) activity_8: fn(Rows<'_>) -> u32,
     /// Copies 16x16 samples of a reference, interpolated.
     pub(crate) predict_16: fn(reference: &[u8], stride: usize, Fraction, &mut [u8; 256]),
     /// Copies 8x8 samples of a reference, interpolated, to rows [`STRIDE`] apart.
@@ -63,6 +67,8 @@ pub(crate) struct Kernels {
     pub(crate) halve: fn(top: &[u8], bottom: &[u8], &mut [u8]),
     /// Sums of squared differences of the six blocks of a macroblock.
     pub(crate) squared_errors: fn(&[u8; 384], &[u8; 384]) -> [u32; 6],
+    /// Sums of squared differences of luma and of chroma between a macroblock and the planes of a reference.
+    pub(crate) squared_errors_16: fn(&[u8; 384], [Rows<'_>; 3]) -> [u32; 2],
 }
 
 impl Kernels {
@@ -76,6 +82,8 @@ impl Kernels {
             sad_8_beside: scalar::sad_8_beside,
             satd_16: scalar::satd_16,
             satd_8: scalar::satd_8,
+            activity_16: scalar::activity_16,
+            activity_8: scalar::activity_8,
             predict_16: scalar::predict_16,
             predict_8: scalar::predict_8,
             forward_2: scalar::forward_2,
@@ -83,6 +91,7 @@ impl Kernels {
             inverse_add: scalar::inverse_add,
             halve: scalar::halve,
             squared_errors: scalar::squared_errors,
+            squared_errors_16: scalar::squared_errors_16,
         };
         match level.isa() {
             #[cfg(target_arch = "x86_64")]

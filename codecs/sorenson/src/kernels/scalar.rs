@@ -117,6 +117,20 @@ pub(super) fn satd_16(a: &[u8; 256], b: &[u8; 256]) -> u32 {
     ([0, 8, 128, 136].map(sum).iter().sum::<u32>() + 2) >> 2
 }
 
+/// The mean of 8x8 samples.
+fn mean(rows: Rows<'_>) -> u8 {
+    ((sad_8(rows, (&[0; 8], 0)) + 32) >> 6) as u8
+}
+
+pub(super) fn activity_16(samples: &[u8; 256]) -> u32 {
+    let deviation = |rows| sad_8(rows, (&[mean(rows); 8], 0));
+    [0, 8, 128, 136].map(|at| deviation((&samples[at..], STRIDE))).iter().sum()
+}
+
+pub(super) fn activity_8(rows: Rows<'_>) -> u32 {
+    satd_8(rows, (&[mean(rows); 8], 0))
+}
+
 /// Product with a factor in units of 2^-15, rounded.
 fn scale(a: i16, factor: i16) -> i16 {
     ((i32::from(a) * i32::from(factor) + (1 << 14)) >> 15) as i16
@@ -218,6 +232,16 @@ pub(super) fn squared_errors(a: &[u8; 384], b: &[u8; 384]) -> [u32; 6] {
         sums[i / 16 * 2 + i % 2] += row.sum::<u32>();
     }
     sums
+}
+
+pub(super) fn squared_errors_16(samples: &[u8; 384], reference: [Rows<'_>; 3]) -> [u32; 2] {
+    let error = |start: usize, size: usize, (reference, stride): Rows<'_>| -> u32 {
+        let row =
+            |y: usize| samples[start + y * STRIDE..][..size].iter().zip(&reference[y * stride..][..size]);
+        (0..size).map(|y| row(y).map(|(a, b)| u32::from(a.abs_diff(*b)).pow(2)).sum::<u32>()).sum()
+    };
+    let [y, cb, cr] = reference;
+    [error(0, 16, y), error(256, 8, cb) + error(264, 8, cr)]
 }
 
 pub(super) fn halve(top: &[u8], bottom: &[u8], out: &mut [u8]) {

@@ -55,6 +55,10 @@ fn measures_and_predictions_are_the_same_at_every_level() {
             assert_eq!((kernels.satd_8)(a, b), (scalar.satd_8)(a, b));
         }
         assert_eq!((kernels.satd_16)(&a, &b), (scalar.satd_16)(&a, &b));
+        assert_eq!((kernels.activity_16)(&a), (scalar.activity_16)(&a));
+        for rows in [a_8, r_8] {
+            assert_eq!((kernels.activity_8)(rows), (scalar.activity_8)(rows));
+        }
         for fraction in 0..4 {
             let sad = |kernels: &Kernels| (kernels.sad_16_half)(&a, &reference, stride, fraction);
             assert_eq!(sad(kernels), sad(scalar), "fraction {fraction}");
@@ -73,6 +77,9 @@ fn measures_and_predictions_are_the_same_at_every_level() {
         (scalar.halve)(&a, &b, &mut other[..size]);
         assert_eq!(one, other);
         assert_eq!((kernels.squared_errors)(&a, &b), (scalar.squared_errors)(&a, &b));
+        let planes = [(&b[1..], STRIDE), (&reference[..], stride), (&b[200..], STRIDE + 3)];
+        let errors = |kernels: &Kernels| (kernels.squared_errors_16)(&a, planes);
+        assert_eq!(errors(kernels), errors(scalar));
     });
 }
 

@@ -26,6 +26,8 @@ pub(super) fn kernels(level: Level) -> Kernels {
         sad_8_beside: enter!(sad_8_beside(source: Rows<'_>, reference: Rows<'_>, half: bool) -> [u32; 4]),
         satd_16: enter!(satd_16(a: &[u8; 256], b: &[u8; 256]) -> u32),
         satd_8: enter!(satd_8(a: Rows<'_>, b: Rows<'_>) -> u32),
+        activity_16: enter!(activity_16(samples: &[u8; 256]) -> u32),
+        activity_8: enter!(activity_8(rows: Rows<'_>) -> u32),
         predict_16: enter!(predict_16(reference: &[u8], stride: usize, fraction: Fraction, out: &mut [u8; 256])),
         predict_8: enter!(predict_8(reference: &[u8], stride: usize, fraction: Fraction, out: &mut [u8])),
         forward_2: enter!(forward_2(source: &[u8; 128], prediction: &[u8; 128], out: &mut [Block; 2])),
@@ -33,6 +35,7 @@ pub(super) fn kernels(level: Level) -> Kernels {
         inverse_add: enter!(inverse_add(coefficients: &Block, samples: &mut [u8])),
         halve: enter!(halve(top: &[u8], bottom: &[u8], out: &mut [u8])),
         squared_errors: enter!(squared_errors(a: &[u8; 384], b: &[u8; 384]) -> [u32; 6]),
+        squared_errors_16: enter!(squared_errors_16(samples: &[u8; 384], reference: [Rows<'_>; 3]) -> [u32; 2]),
     }
 }
 
@@ -439,12 +442,13 @@ fn transpose(r: [__m256i; 8]) -> [__m256i; 8] {
     ]
 }
 
+/// The Hadamard transform across 8 vectors, up to the step `LAST`.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn hadamard(mut v: [__m256i; 8]) -> [__m256i; 8] {
+fn hadamard<const LAST: usize>(mut v: [__m256i; 8]) -> [__m256i; 8] {
     for step in [4, 2, 1] {
         for i in 0..8 {
-            if i & step == 0 {
+            if step >= LAST && i & step == 0 {
                 let (a, b) = (v[i], v[i + step]);
                 v[i] = _mm256_add_epi16(a, b);
                 v[i + step] = _mm256_sub_epi16(a, b);
@@ -454,22 +458,27 @@ fn hadamard(mut v: [__m256i; 8]) -> [__m256i; 8] {
     v
 }
 
-/// Absolute Hadamard coefficients of two blocks side by side, summed in 32-bit lanes: block 0 below, block 1 above.
+/// Half of the sums of the absolute Hadamard coefficients of two blocks side by side, in 32-bit lanes, and the coefficients
+/// before the last step, whose first two of each block add up to the sum of its samples.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn hadamard_sums(a: &[u8], b: &[u8]) -> __m256i {
-    let v = hadamard(transpose(hadamard(differences(a, b))));
+fn hadamard_sums(rows: [__m256i; 8]) -> (__m256i, [__m256i; 8]) {
+    let v = hadamard::<2>(transpose(hadamard::<1>(rows)));
     let ones = _mm256_set1_epi16(1);
     let mut sums = _mm256_setzero_si256();
-    for v in v {
-        sums = _mm256_add_epi32(sums, _mm256_madd_epi16(_mm256_abs_epi16(v), ones));
+    for i in [0, 2, 4, 6] {
+        // |a + b| + |a - b| is twice the larger one of |a| and |b|.
+        let larger = _mm256_max_epi16(_mm256_abs_epi16(v[i]), _mm256_abs_epi16(v[i + 1]));
+        sums = _mm256_add_epi32(sums, _mm256_madd_epi16(larger, ones));
     }
-    sums
+    (sums, v)
 }
 
 #[target_feature(enable = "avx2")]
 fn satd_16(a: &[u8; 256], b: &[u8; 256]) -> u32 {
-    (sum_32(_mm256_add_epi32(hadamard_sums(a, b), hadamard_sums(&a[128..], &b[128..]))) + 2) >> 2
+    let (top, _) = hadamard_sums(differences(a, b));
+    let (bottom, _) = hadamard_sums(differences(&a[128..], &b[128..]));
+    (2 * sum_32(_mm256_add_epi32(top, bottom)) + 2) >> 2
 }
 
 #[target_feature(enable = "avx2")]
@@ -477,14 +486,43 @@ fn satd_8(a: Rows<'_>, b: Rows<'_>) -> u32 {
     let (a, b) = (Square::new(a).all(), Square::new(b).all());
     let mut rows = [_mm256_setzero_si256(); 8];
     for (row, (a, b)) in rows.iter_mut().zip(a.into_iter().zip(b)) {
-        *row = _mm256_castsi128_si256(_mm_sub_epi16(_mm_cvtepu8_epi16(a), _mm_cvtepu8_epi16(b)));
+        *row = _mm256_zextsi128_si256(_mm_sub_epi16(_mm_cvtepu8_epi16(a), _mm_cvtepu8_epi16(b)));
     }
-    let ones = _mm_set1_epi16(1);
-    let mut sums = _mm_setzero_si128();
-    for v in hadamard(transpose(hadamard(rows))) {
-        sums = _mm_add_epi32(sums, _mm_madd_epi16(_mm_abs_epi16(_mm256_castsi256_si128(v)), ones));
+    let (sums, _) = hadamard_sums(rows);
+    (2 * sum_32(sums) + 2) >> 2
+}
+
+#[target_feature(enable = "avx2")]
+fn activity_16(samples: &[u8; 256]) -> u32 {
+    let (zero, half) = (_mm_setzero_si128(), _mm_set1_epi64x(32));
+    // The first byte of each half, eight times.
+    let spread = _mm_set_epi64x(0x0808_0808_0808_0808, 0);
+    let mut sums = _mm256_setzero_si256();
+    for top in [0, 128] {
+        let rows = [0, 32, 64, 96].map(|at| load_32(samples, top + at));
+        let mut both = zero;
+        for row in rows {
+            let sums = _mm256_sad_epu8(row, _mm256_setzero_si256());
+            both = _mm_add_epi64(both, _mm256_castsi256_si128(sums));
+            both = _mm_add_epi64(both, _mm256_extracti128_si256(sums, 1));
+        }
+        let means = _mm_shuffle_epi8(_mm_srli_epi64(_mm_add_epi64(both, half), 6), spread);
+        let means = _mm256_broadcastsi128_si256(means);
+        for row in rows {
+            sums = _mm256_add_epi64(sums, _mm256_sad_epu8(row, means));
+        }
     }
-    (sum_32(_mm256_zextsi128_si256(sums)) + 2) >> 2
+    sum_64(sums)
+}
+
+#[target_feature(enable = "avx2")]
+fn activity_8(rows: Rows<'_>) -> u32 {
+    let rows = Square::new(rows).all().map(|row| _mm256_zextsi128_si256(_mm_cvtepu8_epi16(row)));
+    let (sums, v) = hadamard_sums(rows);
+    // The mean only changes the first coefficient, the sum.
+    let sum = _mm256_extract_epi16(v[0], 0) + _mm256_extract_epi16(v[1], 0);
+    let less_mean = sum - 64 * ((sum + 32) >> 6);
+    (2 * sum_32(sums) - sum as u32 + less_mean.unsigned_abs() + 2) >> 2
 }
 
 /// Orthonormal DCT across 8 vectors; see `scalar::forward_8`.
@@ -626,6 +664,29 @@ fn squared_errors(a: &[u8; 384], b: &[u8; 384]) -> [u32; 6] {
     let quarter = |v: __m128i| [_mm_cvtsi128_si64(v) as u64, _mm_extract_epi64(v, 1) as u64];
     let ([a, b], [c, _]) = (quarter(low), quarter(high));
     [a as u32, (a >> 32) as u32, b as u32, (b >> 32) as u32, c as u32, (c >> 32) as u32]
+}
+
+#[target_feature(enable = "avx2")]
+fn squared_errors_16(samples: &[u8; 384], [y, cb, cr]: [Rows<'_>; 3]) -> [u32; 2] {
+    let zero = _mm256_setzero_si256();
+    let squares = |a: __m256i, b: __m256i| {
+        let d = _mm256_or_si256(_mm256_subs_epu8(a, b), _mm256_subs_epu8(b, a));
+        let (low, high) = (_mm256_unpacklo_epi8(d, zero), _mm256_unpackhi_epi8(d, zero));
+        _mm256_add_epi32(_mm256_madd_epi16(low, low), _mm256_madd_epi16(high, high))
+    };
+    let rows = Reference::new(y.0, y.1, 15, 16);
+    let mut luma = zero;
+    for y in (0..16).step_by(2) {
+        luma = _mm256_add_epi32(luma, squares(load_32(samples, y * STRIDE), rows.pair(y, 0)));
+    }
+    let (cb, cr) = (Square::new(cb).all(), Square::new(cr).all());
+    let mut chroma = zero;
+    for y in (0..8).step_by(2) {
+        let row = |y: usize| _mm_unpacklo_epi64(cb[y], cr[y]);
+        let reference = _mm256_inserti128_si256(_mm256_castsi128_si256(row(y)), row(y + 1), 1);
+        chroma = _mm256_add_epi32(chroma, squares(load_32(samples, 256 + y * STRIDE), reference));
+    }
+    [sum_32(luma), sum_32(chroma)]
 }
 
 #[target_feature(enable = "avx2")]

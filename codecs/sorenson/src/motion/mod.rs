@@ -60,9 +60,10 @@ impl MvLimits {
     }
 }
 
-/// Largest component along one dimension of `size` samples for the macroblock with index `mb`.
+/// Largest component along one dimension of `size` samples for the macroblock with index `mb`. There is room for any where
+/// 16 samples follow.
 fn max_component(mb: usize, size: usize) -> i16 {
-    if size.is_multiple_of(16) {
+    if size.is_multiple_of(16) || size >= 16 * (mb + 2) {
         return MvLimits::MAX;
     }
     // How far the last visible sample of the macroblock may move: with a half sample, the next one is read too.

@@ -84,11 +84,13 @@ impl Search<'_> {
         let mut best = Found { mv: Mv { x: i16::MIN, y: 0 }, cost: u32::MAX };
         let whole = |component: i16, most: i16| (component & !1).clamp(MvLimits::MIN, most & !1);
         let mut tried = [best.mv; MAX_SEEDS];
-        for (i, seed) in seeds.iter().enumerate() {
+        let mut count = 0;
+        for seed in seeds {
             let mv = Mv { x: whole(seed.x, self.limits.max_x), y: whole(seed.y, self.limits.max_y) };
-            if !tried.contains(&mv) {
+            if !tried[..count].contains(&mv) {
                 self.try_mv(mv, difference, &mut best);
-                tried[i] = mv;
+                tried[count] = mv;
+                count += 1;
             }
         }
         best
@@ -130,6 +132,9 @@ impl Search<'_> {
     fn step(&self, length: i16, sads: [u32; 4], best: &mut Found) {
         let centre = best.mv;
         for ((x, y), sad) in DIAMOND.into_iter().zip(sads) {
+            if 16 * sad >= best.cost {
+                continue;
+            }
             let mv = Mv { x: centre.x + length * x, y: centre.y + length * y };
             let cost = self.lambda * mvd_bits(mv, self.predictor) + 16 * sad;
             if cost < best.cost && self.limits.contain(mv) {
