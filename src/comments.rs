@@ -7,7 +7,18 @@ const MAX_TEXT: usize = 4096;
 /// More names than this are left out.
 const MAX_NAMES: usize = 64;
 /// Names that speak of the source's encoding, or hold pictures.
-const UNWANTED: [&str; 5] = ["encoder", "encoder_options", "duration", "coverart", "metadata_block_picture"];
+const UNWANTED: [&str; 10] = [
+    "encoder",
+    "encoder_options",
+    "duration",
+    "coverart",
+    "metadata_block_picture",
+    "handler_name",
+    "vendor_id",
+    "major_brand",
+    "minor_version",
+    "compatible_brands",
+];
 
 /// Names and texts.
 pub(crate) type Texts = Vec<(String, String)>;
