@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
-use oggflv::{Error, Progress, Report, STANDARD_STREAM};
+use oggflv::{Error, Loss, Progress, Report, STANDARD_STREAM};
 use serde::Serialize;
 
 use crate::cli::{Job, Talk};
@@ -186,6 +186,7 @@ enum Line {
         cpu: BTreeMap<&'static str, f64>,
         warnings: Vec<String>,
         notes: Vec<String>,
+        losses: Vec<Missing>,
     },
     Error {
         message: String,
@@ -210,6 +211,27 @@ struct Video {
 struct Audio {
     bytes: u64,
     bitrate: f64,
+}
+
+/// A place of the output where something of the source is missing.
+#[derive(Serialize)]
+struct Missing {
+    start: f64,
+    end: f64,
+    pictures: u64,
+    /// Seconds of sound.
+    sound: f64,
+}
+
+impl From<&Loss> for Missing {
+    fn from(loss: &Loss) -> Self {
+        Self {
+            start: loss.start.seconds(),
+            end: loss.end.seconds(),
+            pictures: loss.pictures,
+            sound: loss.sound.seconds(),
+        }
+    }
 }
 
 impl Line {
@@ -254,6 +276,7 @@ impl Line {
             cpu: report.cpu.iter().map(|(stage, time)| (*stage, time.as_secs_f64())).collect(),
             warnings: report.warnings.clone(),
             notes: report.notes.clone(),
+            losses: report.losses.iter().map(Missing::from).collect(),
         }
     }
 }

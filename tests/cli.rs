@@ -150,7 +150,7 @@ fn programs_are_told_what_became_of_it() {
     let report = last_object(&output.stdout);
     assert_eq!((&report["type"], &report["output"]), (&"report".into(), &"out.flv".into()));
     assert_eq!(report["bytes"], fs::metadata(folder.path().join("out.flv")).unwrap().len());
-    assert_eq!(report["warnings"], serde_json::json!([]));
+    assert_eq!((&report["warnings"], &report["losses"]), (&serde_json::json!([]), &serde_json::json!([])));
     let video = &report["video"];
     assert_eq!((&video["width"], &video["height"]), (&160.into(), &120.into()));
     assert_eq!(
@@ -161,6 +161,15 @@ fn programs_are_told_what_became_of_it() {
         assert!((30.0..55.0).contains(&psnr.as_f64().unwrap()), "{video}");
     }
     assert!(report["cpu"]["encode"].as_f64().unwrap() > 0.0 || cfg!(not(unix)), "{report}");
+
+    let mut damaged = fs::read(SAMPLE).unwrap();
+    let middle = damaged.len() / 2;
+    damaged[middle..middle + 400].fill(0);
+    fs::write(folder.path().join("damaged.ogv"), damaged).unwrap();
+    let output = oggflv(folder.path(), &["damaged.ogv", "x.flv", "--json", "--no-audio"]);
+    let loss = &last_object(&output.stdout)["losses"][0];
+    assert!(loss["pictures"].as_u64() > Some(0) && loss["start"].as_f64() > Some(1.0), "{loss}");
+    fs::remove_file(folder.path().join("x.flv")).unwrap();
 
     let output = oggflv(folder.path(), &["missing.ogv", "x.flv", "--json"]);
     assert_eq!(output.status.code(), Some(1));
