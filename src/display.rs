@@ -173,24 +173,27 @@ enum Line {
         bytes_read: u64,
         bytes_written: u64,
     },
-    Report {
-        input: String,
-        output: String,
-        duration: f64,
-        elapsed: f64,
-        speed: f64,
-        bytes: u64,
-        bitrate: f64,
-        video: Option<Video>,
-        audio: Option<Audio>,
-        cpu: BTreeMap<&'static str, f64>,
-        warnings: Vec<String>,
-        notes: Vec<String>,
-        losses: Vec<Missing>,
-    },
+    Report(Box<Summary>),
     Error {
         message: String,
     },
+}
+
+#[derive(Serialize)]
+struct Summary {
+    input: String,
+    output: String,
+    duration: f64,
+    elapsed: f64,
+    speed: f64,
+    bytes: u64,
+    bitrate: f64,
+    video: Option<Video>,
+    audio: Option<Audio>,
+    cpu: BTreeMap<&'static str, f64>,
+    warnings: Vec<String>,
+    notes: Vec<String>,
+    losses: Vec<Missing>,
 }
 
 #[derive(Serialize)]
@@ -252,7 +255,7 @@ impl Line {
     fn report(job: &Job, report: &Report, elapsed: Duration) -> Self {
         let duration = report.duration.seconds();
         let bitrate = |bytes: u64| if duration > 0.0 { bytes as f64 * 8.0 / duration } else { 0.0 };
-        Self::Report {
+        Self::Report(Box::new(Summary {
             input: job.input.display().to_string(),
             output: job.output.display().to_string(),
             duration,
@@ -277,6 +280,6 @@ impl Line {
             warnings: report.warnings.clone(),
             notes: report.notes.clone(),
             losses: report.losses.iter().map(Missing::from).collect(),
-        }
+        }))
     }
 }
