@@ -7,7 +7,7 @@ mod common;
 
 use common::film::{clicks, convert, flashes, flv, pictures, sound, sound_delay};
 use common::flv_file::{AUDIO, VIDEO};
-use common::sample::{FLASH_CLICK, multiplex, pages_of, stream};
+use common::sample::{FLASH_CLICK, multiplex, pages_of, standing_video, stream};
 use oggflv::ogg::Codec;
 use oggflv::time::Time;
 use oggflv::{Error, InputError, Options};
@@ -55,6 +55,17 @@ fn the_picture_of_the_start_is_shown() {
     };
     assert_eq!((part[0].0, part[1].0), (0, 24));
     assert!(mean(0) > 200 && whole.len() > part.len(), "{}", mean(0));
+}
+
+/// The picture at the start repeats the one before.
+#[test]
+fn a_picture_that_stands_is_shown_from_the_start() {
+    for start in [1001, 1010] {
+        let flv = flv(&standing_video(100, &[]), &part(start, 2500));
+        assert_eq!(flv.times(VIDEO)[0], 0, "{start}");
+        assert!(flv.tags[0].is_key_frame());
+        assert!((flv.number("duration") * 1000.0 - f64::from(2500 - start)).abs() < 1.0);
+    }
 }
 
 #[test]

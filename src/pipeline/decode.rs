@@ -125,7 +125,7 @@ impl Pictures {
             }
             VideoInput::End { time } => {
                 self.drain();
-                self.start(time);
+                self.start(Time::MAX);
                 self.ready.push_back(Picture::End { time });
             }
         }
@@ -138,7 +138,7 @@ impl Pictures {
         }
     }
 
-    /// Shows the last picture before the start, unless the next one comes with the start.
+    /// Shows the last picture before the start, unless another one comes with the start; `next` is when one may.
     fn start(&mut self, next: Time) {
         if let (Some(decoded), Some(link)) = (self.before_start.take(), &mut self.link) {
             // What changes after it is told from it, so it is scaled whether it is shown or not.
@@ -158,7 +158,8 @@ impl Pictures {
             self.before_start = Some(decoded.clone());
             return;
         }
-        self.start(time);
+        let is_new = matches!(decoded.kind(), Ok(theora::FrameKind::Key | theora::FrameKind::Inter));
+        self.start(if is_new { time } else { Time::MAX });
         let Some(link) = self.link.as_mut().filter(|_| time < self.longest) else { return };
         self.counters.decoded.add(1);
         let picture = match decoded.kind() {
