@@ -51,21 +51,21 @@ pub fn convert_file(
         options,
     };
     let output_error = |problem| conversion.output_error(problem);
-    conversion.check_poster()?;
+    conversion.check_poster(overwrite)?;
     let source = conversion.open()?;
     if let Some(stream) = open_stream(output).map_err(|problem| output_error(problem.into()))? {
         let rate = conversion.rate(observe)?;
         let body = io::BufWriter::with_capacity(1 << 16, stream);
         let mut outcome = conversion.run(source, conversion.target(body, true), rate, observe)?;
         outcome.body.flush().map_err(|problem| output_error(problem.into()))?;
-        conversion.save_poster(outcome.poster)?;
+        conversion.save_poster(outcome.poster, overwrite)?;
         return Ok(conversion.report(outcome.report));
     }
     let target = resolve_target(input, output, overwrite).map_err(output_error)?;
     let body = Output::create(&target, overwrite).map_err(|problem| output_error(problem.into()))?;
     let rate = conversion.rate(observe)?;
     let outcome = conversion.run(source, conversion.target(body, false), rate, observe)?;
-    conversion.save_poster(outcome.poster)?;
+    conversion.save_poster(outcome.poster, overwrite)?;
     outcome.body.complete(&outcome.head).map_err(|problem| match problem.kind() {
         io::ErrorKind::AlreadyExists => output_error(OutputError::Exists),
         _ => output_error(problem.into()),
@@ -153,9 +153,12 @@ impl Conversion<'_> {
         Ok(Box::new(|_| rate))
     }
 
-    /// Refuses a poster of a kind that is not known, before any work is done.
-    fn check_poster(&self) -> Result<(), Error> {
+    /// Refuses a poster of a kind that is not known, or that must not be replaced, before any work is done.
+    fn check_poster(&self, overwrite: bool) -> Result<(), Error> {
         match &self.options.poster {
+            Some(poster) if poster.path.exists() && !overwrite => {
+                Err(poster_error(&poster.path, OutputError::Exists))
+            }
             Some(poster) if poster::format(&poster.path).is_none() => {
                 Err(poster_error(&poster.path, OutputError::PosterFormat))
             }
@@ -164,11 +167,11 @@ impl Conversion<'_> {
     }
 
     /// Saves the poster, which is complete or absent, too.
-    fn save_poster(&self, picture: Option<Frame>) -> Result<(), Error> {
+    fn save_poster(&self, picture: Option<Frame>, overwrite: bool) -> Result<(), Error> {
         let (Some(poster), Some(picture)) = (&self.options.poster, picture) else { return Ok(()) };
         let format = poster::format(&poster.path).unwrap_or(ImageFormat::Png);
         let save = || {
-            let mut output = Output::create(&poster.path, true)?;
+            let mut output = Output::create(&poster.path, overwrite)?;
             poster::write(&picture, format, &mut output).map_err(io::Error::other)?;
             output.complete(&[])
         };

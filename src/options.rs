@@ -166,7 +166,7 @@ pub struct Line {
 /// A picture of the film that is saved as a file of its own, as large as those of the film.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Poster {
-    /// The file, whose name ends with .jpg, .jpeg or .png. It is replaced if it exists.
+    /// The file, whose name ends with .jpg, .jpeg or .png. One that exists is replaced only where the film would be, too.
     pub path: PathBuf,
     /// When the picture stands in the source; `None` for the first one that is not blank.
     pub at: Option<Time>,

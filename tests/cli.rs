@@ -270,6 +270,8 @@ fn a_picture_can_be_saved() {
     let files =
         || fs::read(folder.path().join("a.flv")).unwrap() == fs::read(folder.path().join("b.flv")).unwrap();
     assert!(files(), "the film is the same");
+    let wrong = oggflv(folder.path(), &[SAMPLE, "c.flv", "--poster", "a.png"]);
+    assert_fails(&wrong, 1, "a.png: exists already");
     let wrong = oggflv(folder.path(), &[SAMPLE, "c.flv", "--poster", "c.gif"]);
     assert_fails(&wrong, 1, "c.gif: is no name for a poster");
     let wrong = oggflv(folder.path(), &[SAMPLE, "c.flv", "--poster", "missing/c.png"]);
