@@ -1,40 +1,33 @@
-//! The command line: strings to options.
+//! The command without a name: Ogg files become FLV files.
 
 use std::collections::HashSet;
+use std::fs;
 use std::io::{self, IsTerminal};
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
-use clap_complete::Shell;
-use oggflv::STANDARD_STREAM;
+use clap::Args;
 use oggflv::options::{AudioRate, Filter, Fit, Line, Options, Poster, Preset, Quality, Size, VideoRate};
 use oggflv::time::Time;
+use oggflv::{Error, STANDARD_STREAM, convert_file};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::display::Display;
+use super::values::{bitrate, file_size, metadata, sample_rate, seconds, time, video_rate, volume};
+use super::{say, usage_error};
 
 /// Seconds of the line that a player's buffer holds unless told.
 const TWO: NonZeroU32 = NonZeroU32::new(2).unwrap();
+/// Exit code of a run that SIGINT or SIGTERM ended: 128 and the number of SIGINT.
+const INTERRUPTED: u8 = 130;
 
-/// Converts Ogg Theora/Vorbis into FLV (Sorenson H.263 and MP3).
-#[derive(Debug, Parser)]
-#[command(
-    name = "oggflv",
-    version,
-    about,
-    override_usage = "oggflv [OPTIONS] <INPUT> [OUTPUT]
-       oggflv [OPTIONS] --out-dir <FOLDER> <INPUT>...
-       oggflv <COMMAND>",
-    after_help = "\
-Example: oggflv in.ogv out.flv --size 800x600
-
-Exit codes: 0 done, 1 input or output failed, 2 wrong usage, 130 interrupted",
-    args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true,
-    disable_help_subcommand = true
-)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Option<Command>,
-
+#[derive(Debug, Args)]
+#[group(skip)]
+pub(super) struct Arguments {
     /// The Ogg file, or - for standard input; then the FLV file, or - for standard output, by default the input's name with
     /// the ending .flv
     #[arg(required = true, value_name = "FILE")]
@@ -198,84 +191,73 @@ struct Arguments {
     quiet: bool,
 }
 
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Tell what is in Ogg and FLV files: streams, sizes, rates, durations, key frames, damage
-    Probe {
-        /// Ogg or FLV files, or - for standard input
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-
-        /// Print an object a line for each file
-        #[arg(long)]
-        json: bool,
-
-        /// Print only what is wrong; exit code 1 if a file is damaged or against the specification
-        #[arg(long)]
-        check: bool,
-    },
-    /// Print a script that completes the options in a shell
-    Completions {
-        /// The shell
-        shell: Shell,
-    },
-    /// Print the manual page
-    Man,
-}
-
-/// What is to be done.
-pub(crate) enum Task {
-    Convert {
-        jobs: Vec<Job>,
-        /// A folder that is to be there first.
-        folder: Option<PathBuf>,
-    },
-    Probe {
-        files: Vec<PathBuf>,
-        json: bool,
-        check: bool,
-    },
-    /// To print this on standard output.
-    Print(Vec<u8>),
-}
-
 /// A file that is to be converted.
 #[derive(Clone, Debug)]
-pub(crate) struct Job {
-    pub(crate) input: PathBuf,
-    pub(crate) output: PathBuf,
-    pub(crate) overwrite: bool,
-    pub(crate) skip_existing: bool,
-    pub(crate) talk: Talk,
-    pub(crate) options: Options,
+pub(super) struct Job {
+    pub(super) input: PathBuf,
+    pub(super) output: PathBuf,
+    pub(super) overwrite: bool,
+    pub(super) skip_existing: bool,
+    pub(super) talk: Talk,
+    pub(super) options: Options,
 }
 
 /// Who is told of progress and success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Talk {
+pub(super) enum Talk {
     Nobody,
     People,
     Programs,
 }
 
-/// Parses the command line; prints help and leaves the process if that is asked for, or if the usage is wrong.
-pub(crate) fn parse() -> Task {
-    let arguments = Arguments::parse();
-    match arguments.command {
-        None => Task::Convert { folder: arguments.out_dir.clone(), jobs: jobs(arguments) },
-        Some(Command::Probe { files, json, check }) => Task::Probe { files, json, check },
-        Some(Command::Completions { shell }) => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "oggflv", &mut script);
-            Task::Print(script)
-        }
-        Some(Command::Man) => {
-            let mut page = Vec::new();
-            let rendered = clap_mangen::Man::new(Arguments::command()).render(&mut page);
-            rendered.expect("writing to memory does not fail");
-            Task::Print(page)
+impl Arguments {
+    pub(super) fn run(self) -> ExitCode {
+        let folder = self.out_dir.clone();
+        convert(&jobs(self), folder.as_deref())
+    }
+}
+
+/// Converts one file after the other; what becomes of one does not matter to the others.
+fn convert(jobs: &[Job], folder: Option<&Path>) -> ExitCode {
+    if let Some((folder, error)) = folder.and_then(|folder| Some((folder, fs::create_dir_all(folder).err()?)))
+    {
+        say(&format!("oggflv: {}: cannot be made: {error}", folder.display()));
+        return ExitCode::FAILURE;
+    }
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&interrupted)) {
+            say(&format!("oggflv: warning: an interruption will leave a temporary file: {error}"));
         }
     }
+    let mut failed = Vec::new();
+    for (number, job) in (1..).zip(jobs) {
+        if job.skip_existing && job.output.exists() {
+            continue;
+        }
+        let mut display = Display::new(job, (number, jobs.len()));
+        let result = convert_file(&job.input, &job.output, job.overwrite, &job.options, &mut |progress| {
+            display.show(&progress);
+            if interrupted.load(Ordering::Relaxed) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        display.end(&result);
+        match result {
+            Ok(_) => {}
+            Err(Error::Interrupted) => return ExitCode::from(INTERRUPTED),
+            Err(_) => failed.push(job.input.display().to_string()),
+        }
+    }
+    if failed.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    if jobs.len() > 1 {
+        say(&format!("oggflv: {} of {} files failed: {}", failed.len(), jobs.len(), failed.join(", ")));
+    }
+    ExitCode::FAILURE
 }
 
 fn jobs(arguments: Arguments) -> Vec<Job> {
@@ -367,177 +349,5 @@ fn options(arguments: Arguments) -> Options {
         metadata: arguments.meta,
         psnr: arguments.psnr,
         threads: arguments.threads.unwrap_or(defaults.threads),
-    }
-}
-
-fn usage_error(message: &str) -> ! {
-    Arguments::command().error(ErrorKind::ValueValidation, message).exit()
-}
-
-/// Parses a bit rate of sound.
-fn bitrate(text: &str) -> Result<u32, String> {
-    let rate = scaled(text).filter(|rate| (8_000.0..=320_000.0).contains(rate));
-    rate.map(|rate| rate as u32).ok_or_else(|| "a rate from 8k to 320k".to_owned())
-}
-
-/// Parses a bit rate of pictures, or the size of a buffer.
-fn video_rate(text: &str) -> Result<NonZeroU32, String> {
-    let rate = scaled(text).filter(|rate| (1_000.0..=1e9).contains(rate));
-    rate.and_then(|rate| NonZeroU32::new(rate as u32)).ok_or_else(|| "a number from 1k to 1000M".to_owned())
-}
-
-/// Parses the size of a file: bytes, or with a unit of decimal or binary thousands.
-fn file_size(text: &str) -> Result<NonZeroU64, String> {
-    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "" | "B" => Some(1.0),
-        "k" | "K" | "kB" | "KB" => Some(1e3),
-        "M" | "MB" => Some(1e6),
-        "G" | "GB" => Some(1e9),
-        "KiB" => Some(1024.0),
-        "MiB" => Some(1048576.0),
-        "GiB" => Some(1073741824.0),
-        _ => None,
-    };
-    let bytes = unit.zip(scaled(digits)).map(|(unit, number)| unit * number);
-    bytes
-        .filter(|bytes| (1.0..=1e12).contains(bytes))
-        .and_then(|bytes| NonZeroU64::new(bytes as u64))
-        .ok_or_else(|| "a number of bytes up to 1000 GB, such as 124MB or 118MiB".to_owned())
-}
-
-/// A number, in thousands with a k behind it, in millions with an M.
-fn scaled(text: &str) -> Option<f64> {
-    let (number, unit) = match text.strip_suffix(['k', 'K', 'M']) {
-        Some(number) if text.ends_with('M') => (number, 1e6),
-        Some(number) => (number, 1e3),
-        None => (text, 1.0),
-    };
-    let plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    plain.then(|| number.parse::<f64>().ok()).flatten().map(|number| number * unit)
-}
-
-/// Parses a name and a text.
-fn metadata(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, text)) if !name.is_empty() && name.len() <= 255 && text.len() <= 65_535 => {
-            Ok((name.to_owned(), text.to_owned()))
-        }
-        _ => Err("a name, an equals sign, and a text, such as title=Holidays".to_owned()),
-    }
-}
-
-/// Parses a sample rate that FLV has.
-fn sample_rate(text: &str) -> Result<u32, String> {
-    let rate = text.parse().ok().filter(|rate| [11_025, 22_050, 44_100].contains(rate));
-    rate.ok_or_else(|| "one of 11025, 22050, 44100".to_owned())
-}
-
-/// Parses a gain as a factor.
-fn volume(text: &str) -> Result<f32, String> {
-    let number = |text: &str| text.parse().ok().filter(|number: &f64| number.is_finite());
-    let factor = match text.strip_suffix("dB") {
-        Some(decibels) => number(decibels).map(|decibels| libm::pow(10.0, decibels / 20.0)),
-        None => number(text),
-    };
-    let factor = factor.filter(|factor| (0.0..=1000.0).contains(factor));
-    factor
-        .map(|factor| factor as f32)
-        .ok_or_else(|| "a factor from 0 to 1000, or decibels such as 6dB".to_owned())
-}
-
-/// Parses a place: seconds, or minutes and hours before them.
-fn time(text: &str) -> Result<Time, String> {
-    let parts: Vec<&str> = text.split(':').collect();
-    let mut seconds = (parts.len() <= 3).then_some(0.0);
-    for (index, part) in parts.iter().enumerate() {
-        let last = index + 1 == parts.len();
-        let plain =
-            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' && last);
-        let value = part.parse::<f64>().ok().filter(|value| plain && (index == 0 || *value < 60.0));
-        seconds = seconds.zip(value).map(|(seconds, value)| 60.0 * seconds + value);
-    }
-    seconds
-        .filter(|seconds| *seconds <= 2_000_000.0)
-        .map(|seconds| Time::from_milliseconds((seconds * 1000.0).round() as i32))
-        .ok_or_else(|| "seconds, or a time such as 1:02:30.5".to_owned())
-}
-
-/// Parses a time.
-fn seconds(text: &str) -> Result<Time, String> {
-    let seconds = scaled(text).filter(|seconds| (0.001..=86_400.0).contains(seconds));
-    seconds
-        .map(|seconds| Time::from_milliseconds((seconds * 1000.0) as i32))
-        .ok_or_else(|| "a number of seconds up to 86400".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_is_consistent() {
-        Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn bitrates() {
-        assert_eq!(
-            (bitrate("128k"), bitrate("128000"), bitrate("8K")),
-            (Ok(128_000), Ok(128_000), Ok(8_000))
-        );
-        for wrong in ["", "k", "128", "7999", "321k", "5000000k", "-1k", "1e5", "nan", "12.8.1k"] {
-            assert!(bitrate(wrong).is_err(), "{wrong}");
-        }
-        assert_eq!(
-            ["1.2M", "600k", "1000"].map(|text| video_rate(text).map(u32::from)),
-            [Ok(1_200_000), Ok(600_000), Ok(1_000)]
-        );
-        for wrong in ["0", "999", "1001M", "inf", "-600k"] {
-            assert!(video_rate(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn file_sizes() {
-        let cases =
-            [("124MB", 124_000_000), ("1.5k", 1500), ("7", 7), ("2MiB", 2 << 20), ("1000GB", 10_u64.pow(12))];
-        for (text, bytes) in cases {
-            assert_eq!(file_size(text).map(u64::from), Ok(bytes), "{text}");
-        }
-        for wrong in ["", "MB", "0", "-1", "1001G", "12 MB", "12Mb", "1e3", "1kk", "inf"] {
-            assert!(file_size(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn places() {
-        for (text, milliseconds) in
-            [("0", 0), ("90", 90_000), ("12.345", 12_345), ("1:30", 90_000), ("1:02:30.5", 3_750_500)]
-        {
-            assert_eq!(time(text), Ok(Time::from_milliseconds(milliseconds)), "{text}");
-        }
-        for wrong in ["", "-1", "1:60", "1:2:3:4", ":5", "1:", "1.5:00", "x", "1e3", "3000000"] {
-            assert!(time(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn gains() {
-        assert_eq!((volume("0.5"), volume("0dB"), volume("-20dB")), (Ok(0.5), Ok(1.0), Ok(0.1)));
-        for wrong in ["", "dB", "-1", "nan", "1001", "70dB", "loud"] {
-            assert!(volume(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn times() {
-        assert_eq!(
-            (seconds("10"), seconds("0.5")),
-            (Ok(Time::from_seconds(10)), Ok(Time::from_milliseconds(500)))
-        );
-        for wrong in ["0", "-1", "86401", "1:00"] {
-            assert!(seconds(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -17,7 +17,7 @@ const COMMENT_CHARS: usize = 100;
 const SHOWN_FINDINGS: usize = 20;
 
 /// An object on a line of its own.
-pub(crate) fn json(file: &Path, result: &Result<Probe, Error>) -> String {
+pub(super) fn json(file: &Path, result: &Result<Probe, Error>) -> String {
     #[derive(Serialize)]
     struct Line<'a> {
         file: String,
@@ -34,7 +34,7 @@ pub(crate) fn json(file: &Path, result: &Result<Probe, Error>) -> String {
 }
 
 /// How many errors and warnings there are, and which.
-pub(crate) fn verdict(file: &Path, probe: &Probe) -> String {
+pub(super) fn verdict(file: &Path, probe: &Probe) -> String {
     let Findings { errors, warnings, .. } = probe.findings;
     let mut text = format!(
         "{}: {}, {}\n",
@@ -47,7 +47,7 @@ pub(crate) fn verdict(file: &Path, probe: &Probe) -> String {
 }
 
 /// All that is known, on a line for each stream and each comment.
-pub(crate) fn table(file: &Path, probe: &Probe) -> String {
+pub(super) fn table(file: &Path, probe: &Probe) -> String {
     let format = match probe.format {
         Format::Ogg => "Ogg",
         Format::Flv => "FLV",

@@ -9,20 +9,16 @@ use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 use oggflv::{Error, Loss, Progress, Report, STANDARD_STREAM};
 use serde::Serialize;
 
-use crate::cli::{Job, Talk};
+use super::convert::{Job, Talk};
+use super::say;
 
 /// Steps of the bar.
 const STEPS: u64 = 1000;
 /// How often programs are told how far it is.
 const JSON_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Prints a line on standard error. Where nobody can read it there is nobody to tell.
-pub(crate) fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
 /// Tells of one conversion.
-pub(crate) struct Display<'a> {
+pub(super) struct Display<'a> {
     job: &'a Job,
     /// Which job this is, from 1 on, and how many there are.
     number: (usize, usize),
@@ -35,14 +31,14 @@ pub(crate) struct Display<'a> {
 }
 
 impl<'a> Display<'a> {
-    pub(crate) fn new(job: &'a Job, number: (usize, usize)) -> Self {
+    pub(super) fn new(job: &'a Job, number: (usize, usize)) -> Self {
         let bar = if job.talk == Talk::People { ProgressBar::new(STEPS) } else { ProgressBar::hidden() };
         let now = Instant::now();
         Self { job, number, start: now, pass: (1, now), bar, last_json: now }
     }
 
     /// Tells how far the conversion has come.
-    pub(crate) fn show(&mut self, progress: &Progress) {
+    pub(super) fn show(&mut self, progress: &Progress) {
         if progress.pass != self.pass.0 {
             self.pass = (progress.pass, Instant::now());
         }
@@ -90,7 +86,7 @@ impl<'a> Display<'a> {
     }
 
     /// Tells how the conversion ended.
-    pub(crate) fn end(&self, result: &Result<Report, Error>) {
+    pub(super) fn end(&self, result: &Result<Report, Error>) {
         self.bar.finish_and_clear();
         let to_programs = self.job.talk == Talk::Programs;
         // Where programs read standard error they are told by objects alone.

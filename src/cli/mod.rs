@@ -1,0 +1,102 @@
+//! The command line. Each command has a file: its arguments, and what it does with them.
+
+mod convert;
+mod display;
+mod probe;
+mod table;
+mod values;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
+use clap_complete::Shell;
+
+/// Converts Ogg Theora/Vorbis into FLV (Sorenson H.263 and MP3).
+#[derive(Debug, Parser)]
+#[command(
+    name = "oggflv",
+    version,
+    about,
+    override_usage = "oggflv [OPTIONS] <INPUT> [OUTPUT]
+       oggflv [OPTIONS] --out-dir <FOLDER> <INPUT>...
+       oggflv <COMMAND>",
+    after_help = "\
+Example: oggflv in.ogv out.flv --size 800x600
+
+Exit codes: 0 done, 1 input or output failed, 2 wrong usage, 130 interrupted",
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    disable_help_subcommand = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    #[command(flatten)]
+    convert: convert::Arguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Tell what is in Ogg and FLV files: streams, sizes, rates, durations, key frames, damage
+    Probe(probe::Arguments),
+    /// Print a script that completes the options in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// Does what the command line asks for; prints help and leaves the process if that is asked for, or if the usage is wrong.
+pub(crate) fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        None => arguments.convert.run(),
+        Some(Command::Probe(arguments)) => arguments.run(),
+        Some(Command::Completions { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "oggflv", &mut script);
+            print(&script)
+        }
+        Some(Command::Man) => {
+            let mut page = Vec::new();
+            let rendered = clap_mangen::Man::new(Arguments::command()).render(&mut page);
+            rendered.expect("writing to memory does not fail");
+            print(&page)
+        }
+    }
+}
+
+/// Prints on standard output.
+fn print(text: &[u8]) -> ExitCode {
+    match io::stdout().write_all(text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("oggflv: standard output cannot be written: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints a line on standard error. Where nobody can read it there is nobody to tell.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Leaves the process because options do not go together.
+fn usage_error(message: &str) -> ! {
+    Arguments::command().error(ErrorKind::ValueValidation, message).exit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}
