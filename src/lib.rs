@@ -21,6 +21,7 @@ pub mod ogg;
 pub mod options;
 pub mod opus;
 mod output;
+pub mod page;
 mod pipeline;
 mod poster;
 pub mod probe;

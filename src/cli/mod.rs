@@ -2,6 +2,7 @@
 
 mod convert;
 mod display;
+mod page;
 mod probe;
 mod table;
 mod values;
@@ -41,6 +42,8 @@ struct Arguments {
 enum Command {
     /// Tell what is in Ogg and FLV files: streams, sizes, rates, durations, key frames, damage
     Probe(probe::Arguments),
+    /// Make a web page that plays an FLV file in today's browsers
+    Page(page::Arguments),
     /// Print a script that completes the options in a shell
     Completions {
         /// The shell
@@ -56,6 +59,7 @@ pub(crate) fn run() -> ExitCode {
     match arguments.command {
         None => arguments.convert.run(),
         Some(Command::Probe(arguments)) => arguments.run(),
+        Some(Command::Page(arguments)) => arguments.run(),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "oggflv", &mut script);
