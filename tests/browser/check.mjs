@@ -118,6 +118,16 @@ async function goesTo(page, seconds) {
   await assertColour(page);
 }
 
+/// A key moves it by so many seconds or to the next key frame.
+async function moves(page, key, seconds) {
+  const wanted = (await time(page)) + seconds;
+  await page.keyboard.press(key);
+  const isThere = async () => Math.abs((await time(page)) - wanted) < Math.min(3, Math.abs(seconds) / 2);
+  await until(`${key} goes to ${wanted} s`, isThere, 10);
+  await page.waitForTimeout(300);
+  await assertColour(page);
+}
+
 async function assertSilent(page) {
   await until("silent", async () => (await page.evaluate(() => window.hear().peak)) < 0.001, 5);
 }
@@ -155,10 +165,9 @@ step("the tone is heard, unless it is muted");
 
 await page.keyboard.press("7");
 await goesTo(page, 28);
-await page.keyboard.press("ArrowLeft");
-await goesTo(page, 24);
-await page.keyboard.press("l");
-await goesTo(page, 34);
+await moves(page, "ArrowLeft", -5);
+await moves(page, "j", -10);
+await moves(page, "l", 10);
 await page.keyboard.press("2");
 await goesTo(page, 8);
 const bar = await page.getByRole("slider", { name: "Position" }).boundingBox();
@@ -213,23 +222,20 @@ await phone.getByRole("button", { name: "Pause" }).tap();
 await until("pauses", async () => (await state(phone)) === "paused");
 assert((await time(phone)) > 17, "it does not begin where the address says");
 await phone.waitForTimeout(300);
-const picture = await seen(phone, 320, 240);
+// Chroma is not compared: at sharp edges it depends on how it is scaled up.
+const luma = (rgb) => Float32Array.from({ length: rgb.length / 3 }, (_, i) => 0.299 * rgb[3 * i] + 0.587 * rgb[3 * i + 1] + 0.114 * rgb[3 * i + 2]);
+const picture = luma(await seen(phone, 320, 240));
 const around = (await time(phone)) - 0.5;
-const decoded = execFileSync(
-  "ffmpeg",
-  ["-v", "error", "-i", path("film.flv"), "-vf", `trim=${around}:${around + 1}`, "-vsync", "0"].concat(
-    ["-sws_flags", "bilinear+accurate_rnd+full_chroma_int", "-pix_fmt", "rgb24", "-f", "rawvideo", "-"]),
-  { maxBuffer: 1 << 28 },
-);
+const rgb = ["-vf", `trim=${around}:${around + 1}`, "-vsync", "0", "-pix_fmt", "rgb24", "-f", "rawvideo", "-"];
+const decoded = luma(execFileSync("ffmpeg", ["-v", "error", "-i", path("film.flv"), ...rgb], { maxBuffer: 1 << 28 }));
 const psnrs = [];
 for (let start = 0; start + picture.length <= decoded.length; start += picture.length) {
-  let squares = 0;
-  for (let i = 0; i < picture.length; i++) squares += (picture[i] - decoded[start + i]) ** 2;
+  const squares = picture.reduce((sum, sample, i) => sum + (sample - decoded[start + i]) ** 2, 0);
   psnrs.push(10 * Math.log10((255 ** 2 * picture.length) / squares));
 }
 assert(psnrs.length > 10, "pictures to compare with");
 const psnr = Math.max(...psnrs);
-assert(psnr > 30, `what is seen is ${psnr} dB from what ffmpeg decodes`);
+assert(psnr > 40, `what is seen is ${psnr} dB from what ffmpeg decodes`);
 assert.deepEqual(phone.complaints, []);
 await phone.close();
 step(`on a phone, ${psnr.toFixed(1)} dB from what ffmpeg decodes`);
@@ -264,7 +270,7 @@ for (const [url, message] of [
   const wrong = await serve(makePage("page-wrong", path("film.flv"), "--url", url));
   const page = await open(`${wrong.origin}/`);
   await page.getByRole("button", { name: "Play Tom" }).click();
-  await until("says what is wrong", async () => message.test(await page.getByRole("alert").textContent()));
+  await until("says what is wrong", async () => message.test(await page.locator(".message").textContent()));
   if (url.startsWith("http")) await page.screenshot({ path: path("desktop-error.png") });
   await page.close();
   wrong.close();
@@ -273,7 +279,7 @@ rmSync(path("page-wrong/ruffle/ruffle.js"));
 const bare = await serve(path("page-wrong"));
 const without = await open(`${bare.origin}/`);
 await without.getByRole("button", { name: "Play Tom" }).click();
-await until("misses Ruffle", async () => /ruffle\/ruffle\.js/.test(await without.getByRole("alert").textContent()));
+await until("misses Ruffle", async () => /ruffle\/ruffle\.js/.test(await without.locator(".message").textContent()));
 step("says what is wrong");
 
 await browser.close();

@@ -7,8 +7,11 @@
   // Seconds ahead that have to be loaded for it to go on, and that are waited for once it has stopped.
   const ENOUGH = 0.5;
   const PLENTY = 3;
-  // Polls without a picture after which a file that has been loaded is no film.
-  const HOPELESS = 50;
+  // Polls without a picture after which a file that has been loaded is no film; polls without a byte after which the server
+  // is asked what is wrong, and after which nothing more is waited for. Ruffle tells nobody.
+  const NO_FILM = 50;
+  const ASK = 20;
+  const GIVE_UP = 300;
 
   const player = document.getElementById("player");
   const part = (name) => player.querySelector(`.${name}`);
@@ -31,6 +34,7 @@
   let sought = null; // seconds where the stream was told to go
   let isShowing = false; // runs on for a moment, silently, for the picture of a place where it is paused
   let pollsWithoutPicture = 0;
+  let pollsWithoutBytes = 0;
   let isDragging = false;
   let volume = 1;
   let isMuted = false;
@@ -127,16 +131,15 @@
       tell("play", film.href);
       return;
     }
-    if (now.events.includes("NetStream.Play.StreamNotFound")) {
-      explain();
-      return;
-    }
+    pollsWithoutBytes = now.loaded === loaded && !runs ? pollsWithoutBytes + 1 : 0;
     loaded = now.loaded;
     size = Math.max(size, now.total);
     if (now.time !== time) sought = null;
     time = now.time;
     if (!hasMetadata) readMetadata();
     steer(now.events.includes("NetStream.Play.Stop"));
+    if (pollsWithoutBytes === ASK && loaded === 0) explain();
+    if (pollsWithoutBytes === GIVE_UP && state === "waiting") fail("The connection was lost. Load the page again.");
     if (!isDragging) show(target ?? sought ?? time);
   }
 
@@ -159,7 +162,11 @@
     if (times?.length > 0 && times.length === filepositions?.length) {
       keys = { times: [...times], positions: [...filepositions] };
     }
-    if (target !== null) seek(target);
+    if (target !== null) {
+      const place = target;
+      target = null;
+      seek(place);
+    }
   }
 
   // Lets it run, or wait where the film has not been loaded yet; Ruffle's clock would run on without pictures.
@@ -190,7 +197,7 @@
       runs = shouldRun;
     }
     pollsWithoutPicture = shouldRun && time === 0 && end === Infinity ? pollsWithoutPicture + 1 : 0;
-    if (pollsWithoutPicture > HOPELESS) fail(`The film cannot be played: ${film.href} is no FLV file.`);
+    if (pollsWithoutPicture > NO_FILM) fail(`The film cannot be played: ${film.href} is no FLV file.`);
     else if (!wantsToPlay) setState("paused");
     else if (!isLoaded) setState(time === 0 ? "loading" : "waiting");
     else if (time > 0) setState("playing");
@@ -208,10 +215,10 @@
   }
 
   async function explain() {
-    setState("error");
     let why;
     try {
       const answer = await fetch(film, { method: "HEAD" });
+      if (answer.ok) return;
       why = `the server answers ${answer.status}`;
     } catch {
       why =
@@ -219,7 +226,7 @@
           ? "the server does not answer"
           : `either ${film.host} does not answer, or it does not allow ${location.origin} to read it (Access-Control-Allow-Origin)`;
     }
-    fail(`The film cannot be loaded: ${why}.`);
+    if (loaded === 0) fail(`The film cannot be loaded: ${why}.`);
   }
 
   // What can be done
