@@ -11,7 +11,7 @@ mod swf;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use image::ImageFormat;
@@ -315,9 +315,9 @@ fn stem_of(url: &str) -> &str {
 /// What a poster is called in the folder.
 fn poster_name(path: &Path) -> Result<&'static str, PageError> {
     let read = |problem| PageError::Read { name: name_of(path), problem };
-    let reader =
-        image::ImageReader::open(path).and_then(image::ImageReader::with_guessed_format).map_err(read)?;
-    match reader.format() {
+    let mut signature = Vec::new();
+    File::open(path).and_then(|file| file.take(64).read_to_end(&mut signature)).map_err(read)?;
+    match image::guess_format(&signature).ok() {
         Some(ImageFormat::Jpeg) => Ok("poster.jpg"),
         Some(ImageFormat::Png) => Ok("poster.png"),
         _ => Err(PageError::Poster(name_of(path))),
