@@ -25,10 +25,12 @@ pub mod page;
 mod pipeline;
 mod poster;
 pub mod probe;
+pub mod publish_plan;
 pub mod resample;
 pub mod scale;
 pub mod time;
 pub mod vorbis;
+mod web;
 
 pub use convert::{STANDARD_STREAM, convert_file};
 pub use error::{Error, InputError, OutputError};

@@ -4,6 +4,7 @@ mod convert;
 mod display;
 mod page;
 mod probe;
+mod publish_plan;
 mod table;
 mod values;
 
@@ -44,6 +45,8 @@ enum Command {
     Probe(probe::Arguments),
     /// Make a web page that plays an FLV file in today's browsers
     Page(page::Arguments),
+    /// Print a CloudFormation template that serves the films of a bucket through CloudFront
+    PublishPlan(publish_plan::Arguments),
     /// Print a script that completes the options in a shell
     Completions {
         /// The shell
@@ -60,6 +63,7 @@ pub(crate) fn run() -> ExitCode {
         None => arguments.convert.run(),
         Some(Command::Probe(arguments)) => arguments.run(),
         Some(Command::Page(arguments)) => arguments.run(),
+        Some(Command::PublishPlan(arguments)) => arguments.run(),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "oggflv", &mut script);
