@@ -149,7 +149,7 @@ assert.equal(await page.locator("h1 *").count(), 0);
 assert.equal(await page.locator(".facts span").allTextContents().then(String), "0:40,320 × 240");
 assert(await page.locator(".poster").evaluate((image) => image.complete && image.naturalWidth === 320));
 assert(!home.requests.some((request) => /wasm|flv|swf/.test(request)), "nothing large is loaded before it is played");
-await page.screenshot({ path: path("desktop-new.png") });
+await page.screenshot({ path: path("page-new.png") });
 await page.getByRole("button", { name: "Play Tom" }).click();
 await plays(page);
 const colours = new Set();
@@ -203,6 +203,18 @@ await goesTo(page, 0);
 assert.deepEqual(page.complaints, []);
 await page.close();
 step("ends, and begins again");
+
+// ---- In a frame of another page
+
+const outer = await open("about:blank");
+await outer.setContent(`<iframe src="${home.origin}/" width="400" height="250"></iframe>`);
+const frame = outer.frameLocator("iframe");
+await frame.getByRole("button", { name: "Play Tom" }).waitFor();
+const box = await frame.locator("body").evaluate(() => document.querySelector(".player").getBoundingClientRect().toJSON());
+assert.deepEqual([box.x, box.y, box.width, box.height], [0, 0, 400, 250]);
+assert(!(await frame.getByRole("heading").isVisible()));
+await outer.close();
+step("fills a frame");
 
 // ---- On a phone
 
@@ -271,7 +283,7 @@ for (const [url, message] of [
   const page = await open(`${wrong.origin}/`);
   await page.getByRole("button", { name: "Play Tom" }).click();
   await until("says what is wrong", async () => message.test(await page.locator(".message").textContent()));
-  if (url.startsWith("http")) await page.screenshot({ path: path("desktop-error.png") });
+  if (url.startsWith("http")) await page.screenshot({ path: path("page-error.png") });
   await page.close();
   wrong.close();
 }
