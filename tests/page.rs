@@ -280,5 +280,5 @@ fn the_player_is_a_small_swf() {
     assert_eq!(tags.iter().map(|tag| tag.0).collect::<Vec<_>>(), [69, 9, 60, 26, 12, 1, 0]);
     assert_actions(tags[4].1);
     // These bytes were seen playing.
-    assert_eq!((swf.len(), hash(&swf)), (1134, 0xADA60542));
+    assert_eq!((swf.len(), hash(&swf)), (1056, 0x26F9F264));
 }
