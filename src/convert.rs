@@ -1,7 +1,7 @@
 //! From a file to a file.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -109,6 +109,7 @@ impl Conversion<'_> {
             let mut file = File::open(self.input)?;
             let (mut ends, mut bytes) = (Vec::new(), None);
             if metadata.is_file() {
+                check_signature(&mut file)?;
                 ends = ogg::stream_ends(&mut file)?;
                 bytes = Some(metadata.len());
             }
@@ -235,8 +236,16 @@ fn poster_error(path: &Path, problem: OutputError) -> Error {
     Error::Output { name: path.display().to_string(), problem }
 }
 
+/// Refuses FLV, which needs no conversion. The file is left at its start.
+fn check_signature(file: &mut File) -> Result<(), InputError> {
+    let mut signature = Vec::new();
+    Read::by_ref(file).take(3).read_to_end(&mut signature)?;
+    file.rewind()?;
+    if signature == b"FLV" { Err(InputError::IsFlv) } else { Ok(()) }
+}
+
 /// Opens an output that takes bytes only one after the other: standard output, a named pipe, a device.
-fn open_stream(output: &Path) -> io::Result<Option<Box<dyn Write>>> {
+pub(crate) fn open_stream(output: &Path) -> io::Result<Option<Box<dyn Write>>> {
     if output == Path::new(STANDARD_STREAM) {
         return Ok(Some(Box::new(io::stdout())));
     }
@@ -250,7 +259,7 @@ fn open_stream(output: &Path) -> io::Result<Option<Box<dyn Write>>> {
 
 /// Finds out where the output belongs, which for a symbolic link is where it leads, and refuses a target that must not
 /// be written to, before any work is done.
-fn resolve_target(input: &Path, output: &Path, overwrite: bool) -> Result<PathBuf, OutputError> {
+pub(crate) fn resolve_target(input: &Path, output: &Path, overwrite: bool) -> Result<PathBuf, OutputError> {
     if output.symlink_metadata().is_err() {
         return Ok(output.to_owned());
     }

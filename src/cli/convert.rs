@@ -23,7 +23,7 @@ use super::{say, usage_error};
 /// Seconds of the line that a player's buffer holds unless told.
 const TWO: NonZeroU32 = NonZeroU32::new(2).unwrap();
 /// Exit code of a run that SIGINT or SIGTERM ended: 128 and the number of SIGINT.
-const INTERRUPTED: u8 = 130;
+pub(super) const INTERRUPTED: u8 = 130;
 
 #[derive(Debug, Args)]
 #[group(skip)]
@@ -224,12 +224,7 @@ fn convert(jobs: &[Job], folder: Option<&Path>) -> ExitCode {
         say(&format!("oggflv: {}: cannot be made: {error}", folder.display()));
         return ExitCode::FAILURE;
     }
-    let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&interrupted)) {
-            say(&format!("oggflv: warning: an interruption will leave a temporary file: {error}"));
-        }
-    }
+    let interrupted = interruption();
     let mut failed = Vec::new();
     for (number, job) in (1..).zip(jobs) {
         if job.skip_existing && job.output.exists() {
@@ -258,6 +253,17 @@ fn convert(jobs: &[Job], folder: Option<&Path>) -> ExitCode {
         say(&format!("oggflv: {} of {} files failed: {}", failed.len(), jobs.len(), failed.join(", ")));
     }
     ExitCode::FAILURE
+}
+
+/// What becomes true when SIGINT or SIGTERM comes.
+pub(super) fn interruption() -> Arc<AtomicBool> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&interrupted)) {
+            say(&format!("oggflv: warning: an interruption will leave a temporary file: {error}"));
+        }
+    }
+    interrupted
 }
 
 fn jobs(arguments: Arguments) -> Vec<Job> {

@@ -3,6 +3,7 @@
 mod convert;
 mod display;
 mod probe;
+mod remux;
 mod table;
 mod values;
 
@@ -41,6 +42,8 @@ struct Arguments {
 enum Command {
     /// Tell what is in Ogg and FLV files: streams, sizes, rates, durations, key frames, damage
     Probe(probe::Arguments),
+    /// Copy FLV files without encoding anything anew: repair, cut, join, other sound, or only the sound as MP3
+    Remux(remux::Arguments),
     /// Print a script that completes the options in a shell
     Completions {
         /// The shell
@@ -56,6 +59,7 @@ pub(crate) fn run() -> ExitCode {
     match arguments.command {
         None => arguments.convert.run(),
         Some(Command::Probe(arguments)) => arguments.run(),
+        Some(Command::Remux(arguments)) => arguments.run(),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "oggflv", &mut script);
