@@ -173,8 +173,8 @@ pub enum OutputError {
     /// It is a symbolic link that leads nowhere.
     #[error("is a symbolic link that leads nowhere")]
     DeadLink,
-    /// The name of the poster says nothing of its format.
-    #[error("is no name for a poster: it has to end with .jpg or .png")]
+    /// The name of a picture says nothing of its format.
+    #[error("is no name for a picture: it has to end with .jpg or .png")]
     PosterFormat,
     /// The requested file size leaves nothing for the pictures.
     #[error("{size} bytes are too few: {rest} are taken by sound and headers")]

@@ -11,6 +11,7 @@
 #![deny(unsafe_code)]
 
 mod comments;
+mod contact_sheet;
 mod convert;
 mod error;
 mod fit;

@@ -273,7 +273,7 @@ fn a_picture_can_be_saved() {
     let wrong = oggflv(folder.path(), &[SAMPLE, "c.flv", "--poster", "a.png"]);
     assert_fails(&wrong, 1, "a.png: exists already");
     let wrong = oggflv(folder.path(), &[SAMPLE, "c.flv", "--poster", "c.gif"]);
-    assert_fails(&wrong, 1, "c.gif: is no name for a poster");
+    assert_fails(&wrong, 1, "c.gif: is no name for a picture");
     let wrong = oggflv(folder.path(), &[SAMPLE, "c.flv", "--poster", "missing/c.png"]);
     assert_fails(&wrong, 1, "missing/c.png: cannot be written");
     assert_eq!(names(folder.path()).len(), 4);

@@ -11,7 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
-use oggflv::options::{AudioRate, Filter, Fit, Line, Options, Poster, Preset, Quality, Size, VideoRate};
+use oggflv::options::{
+    AudioRate, ContactSheet, Filter, Fit, FrameRate, Grid, Line, Options, Poster, Preset, Quality, Size,
+    VideoRate,
+};
 use oggflv::time::Time;
 use oggflv::{Error, STANDARD_STREAM, convert_file};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -62,6 +65,10 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "HOW", default_value_t, help_heading = "Picture")]
     fit: Fit,
 
+    /// Pictures per second at most, such as 25 or 30000/1001; what is more is dropped
+    #[arg(long, value_name = "RATE", help_heading = "Picture", conflicts_with = "no_video")]
+    fps: Option<FrameRate>,
+
     /// How to scale: bilinear, bicubic or lanczos3
     #[arg(long, value_name = "NAME", default_value_t, help_heading = "Picture")]
     filter: Filter,
@@ -107,6 +114,20 @@ pub(super) struct Arguments {
     /// Where in the source to take the picture for --poster
     #[arg(long, value_name = "TIME", value_parser = time, requires = "poster", help_heading = "Picture")]
     poster_at: Option<Time>,
+
+    /// Save an overview of the film, too, as JPEG or PNG: small pictures in rows, with their times
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["no_video", "out_dir"], help_heading = "Picture")]
+    contact_sheet: Option<PathBuf>,
+
+    /// Columns and rows of the overview
+    #[arg(
+        long,
+        value_name = "COLUMNSxROWS",
+        default_value_t,
+        requires = "contact_sheet",
+        help_heading = "Picture"
+    )]
+    contact_sheet_grid: Grid,
 
     /// Which video stream, counted from 1; without it, the first
     #[arg(long, value_name = "N", help_heading = "Picture", conflicts_with = "no_video")]
@@ -156,6 +177,17 @@ pub(super) struct Arguments {
         help_heading = "Sound"
     )]
     volume: f32,
+
+    /// An MP3 file to copy in place of the sound, from the first picture on
+    #[arg(
+        long,
+        value_name = "FILE.mp3",
+        help_heading = "Sound",
+        conflicts_with_all = [
+            "no_audio", "no_video", "audio_bitrate", "audio_quality", "audio_stream", "audio_rate", "mono", "volume"
+        ]
+    )]
+    audio: Option<PathBuf>,
 
     /// Leave the sound out
     #[arg(long, help_heading = "Sound")]
@@ -327,6 +359,7 @@ fn options(arguments: Arguments) -> Options {
     }
     Options {
         size: arguments.size,
+        frame_rate_limit: arguments.fps,
         fit: arguments.fit,
         filter: arguments.filter,
         video_rate: match (arguments.target_size, arguments.video_bitrate) {
@@ -345,9 +378,13 @@ fn options(arguments: Arguments) -> Options {
         sample_rate: arguments.audio_rate,
         mono: arguments.mono,
         volume: arguments.volume,
+        audio_file: arguments.audio,
         start: arguments.start,
         end,
         poster: arguments.poster.map(|path| Poster { path, at: arguments.poster_at }),
+        contact_sheet: arguments
+            .contact_sheet
+            .map(|path| ContactSheet { path, grid: arguments.contact_sheet_grid }),
         video_stream: arguments.video_stream,
         audio_stream: arguments.audio_stream,
         max_pixels: arguments.max_pixels,
