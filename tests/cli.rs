@@ -280,6 +280,31 @@ fn a_picture_can_be_saved() {
 }
 
 #[test]
+fn the_short_help_fits_on_a_screen_and_the_long_one_explains() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = |arguments: &[&str]| {
+        let output = oggflv(folder.path(), arguments);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (short, long) = (help(&["-h"]), help(&["--help"]));
+    assert!((24..=44).contains(&short.lines().count()), "{} lines", short.lines().count());
+    assert!(short.contains("--size") && short.contains("Sound:") && !short.contains("--max-pixels"));
+    for option in
+        ["--max-pixels", "--fps", "--contact-sheet-grid", "[default: 16777216]", "Example: --keyint 2"]
+    {
+        assert!(long.contains(option), "{option}");
+    }
+    assert!(
+        help(&["man", "remux"]).contains("oggflv\\-remux")
+            || help(&["man", "remux"]).contains("oggflv-remux")
+    );
+    assert!(help(&["man"]).contains("contact"));
+    let unknown = oggflv(folder.path(), &["man", "nothing"]);
+    assert_fails(&unknown, 2, "there is no command nothing: probe");
+}
+
+#[test]
 fn the_manual_and_completions_name_the_options() {
     let folder = tempfile::tempdir().unwrap();
     for arguments in

@@ -11,9 +11,9 @@ use oggflv::remux::{Options, Report, remux_files};
 use oggflv::time::Time;
 use oggflv::{Error, STANDARD_STREAM};
 
-use super::convert::{INTERRUPTED, interruption};
+use super::convert::INTERRUPTED;
 use super::values::{metadata, time};
-use super::{say, usage_error};
+use super::{interruption, say, usage_error};
 
 #[derive(Debug, Args)]
 #[command(
