@@ -11,12 +11,14 @@
 #![deny(unsafe_code)]
 
 mod comments;
+mod contact_sheet;
 mod convert;
 mod error;
 mod fit;
 pub mod flac;
 pub mod flv;
 mod guard;
+mod mp3;
 pub mod ogg;
 pub mod options;
 pub mod opus;
@@ -24,6 +26,7 @@ mod output;
 mod pipeline;
 mod poster;
 pub mod probe;
+pub mod remux;
 pub mod resample;
 pub mod scale;
 pub mod time;
