@@ -27,8 +27,12 @@ pub mod probe;
 pub mod resample;
 pub mod scale;
 pub mod time;
+#[cfg(feature = "s3")]
+pub mod upload;
 pub mod vorbis;
 
+#[cfg(feature = "s3")]
+pub use convert::convert_to_object;
 pub use convert::{STANDARD_STREAM, convert_file};
 pub use error::{Error, InputError, OutputError};
 pub use options::Options;

@@ -3,14 +3,23 @@
 mod convert;
 mod display;
 mod probe;
+#[cfg_attr(not(feature = "s3"), path = "no_remote.rs")]
+mod remote;
+#[cfg(feature = "s3")]
+mod s3;
 mod table;
+#[cfg(feature = "s3")]
+mod upload;
 mod values;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 use clap_complete::Shell;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// Converts Ogg Theora/Vorbis into FLV (Sorenson H.263 and MP3).
 #[derive(Debug, Parser)]
@@ -41,6 +50,9 @@ struct Arguments {
 enum Command {
     /// Tell what is in Ogg and FLV files: streams, sizes, rates, durations, key frames, damage
     Probe(probe::Arguments),
+    /// Upload files to S3, or go on with an upload that was interrupted
+    #[cfg(feature = "s3")]
+    Upload(Box<upload::Arguments>),
     /// Print a script that completes the options in a shell
     Completions {
         /// The shell
@@ -56,6 +68,8 @@ pub(crate) fn run() -> ExitCode {
     match arguments.command {
         None => arguments.convert.run(),
         Some(Command::Probe(arguments)) => arguments.run(),
+        #[cfg(feature = "s3")]
+        Some(Command::Upload(arguments)) => arguments.run(),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "oggflv", &mut script);
@@ -84,6 +98,17 @@ fn print(text: &[u8]) -> ExitCode {
 /// Prints a line on standard error. Where nobody can read it there is nobody to tell.
 fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Is set when SIGINT or SIGTERM comes.
+fn interruption() -> Arc<AtomicBool> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&interrupted)) {
+            say(&format!("oggflv: warning: an interruption will leave something unfinished: {error}"));
+        }
+    }
+    interrupted
 }
 
 /// Leaves the process because options do not go together.
