@@ -5,8 +5,14 @@ mod display;
 mod page;
 mod probe;
 mod publish_plan;
+#[cfg_attr(not(feature = "s3"), path = "no_remote.rs")]
+mod remote;
 mod remux;
+#[cfg(feature = "s3")]
+mod s3;
 mod table;
+#[cfg(feature = "s3")]
+mod upload;
 mod values;
 
 use std::io::{self, Write};
@@ -57,6 +63,9 @@ enum Command {
     Page(page::Arguments),
     /// Print a CloudFormation template that serves the films of a bucket through CloudFront
     PublishPlan(publish_plan::Arguments),
+    /// Upload files to S3, or go on with an upload that was interrupted
+    #[cfg(feature = "s3")]
+    Upload(Box<upload::Arguments>),
     /// Print a script that completes the options in a shell
     Completions {
         /// The shell
@@ -78,6 +87,8 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Remux(arguments)) => arguments.run(),
         Some(Command::Page(arguments)) => arguments.run(),
         Some(Command::PublishPlan(arguments)) => arguments.run(),
+        #[cfg(feature = "s3")]
+        Some(Command::Upload(arguments)) => arguments.run(),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "oggflv", &mut script);
