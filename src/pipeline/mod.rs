@@ -8,7 +8,7 @@
 //!            packets                                    MP3 frames
 //! ```
 //!
-//! Every edge but the last is bounded; the last one is bounded by what the interleaver holds back. A message carries
+//! Every edge is bounded. A message carries
 //! its time on the output's timeline, which [`source`] alone works out. A stage that ends in order sends `End`; an
 //! edge that closes without it makes the next stage stop, too, and the first cause is reported.
 //!
@@ -37,7 +37,9 @@ use oggflv_common::Frame;
 use oggflv_sorenson::{FirstPass, RateControl};
 
 use crate::comments::Texts;
+use crate::contact_sheet::Thumbnails;
 use crate::error::{Error, InputError, OutputError};
+use crate::mp3::Frames;
 use crate::ogg::StreamEnd;
 use crate::options::Options;
 use crate::time::Time;
@@ -52,6 +54,9 @@ const PICTURES_AHEAD: usize = 4;
 /// Pictures that the planning may be ahead of the encoder. Plans are made for twenty pictures at a time, and while
 /// the encoder is busy with those, the next twenty have to come in.
 const PLANS_AHEAD: usize = 20;
+/// Tags that the encoders may be ahead of an output that takes its time. The interleaver holds what has to wait for its
+/// counterpart by itself, so it never has to wait for one stage while this keeps back the other.
+const TAGS_AHEAD: usize = 256;
 
 /// How far a conversion has come.
 #[derive(Clone, Copy, Debug, Default)]
@@ -170,6 +175,17 @@ pub(crate) struct Target<W> {
     pub streaming: bool,
     /// Names and texts for the metadata that go before the comments of the source.
     pub metadata: Texts,
+    /// Sound that is copied in place of the source's.
+    pub sound: Option<CopiedSound>,
+}
+
+/// MP3 frames in place of the source's sound.
+pub(crate) struct CopiedSound {
+    /// The file's name.
+    pub name: String,
+    pub frames: Frames<Box<dyn Read>>,
+    /// How much of it is wanted.
+    pub longest: Time,
 }
 
 /// Chooses the rate control, when it is known how long the content is, or that this cannot be known.
@@ -185,6 +201,8 @@ pub(crate) struct Outcome<W> {
     pub first_pass: Option<FirstPass>,
     /// The picture for the poster, if one is wanted and there is one.
     pub poster: Option<Frame>,
+    /// The small pictures for the contact sheet, if one is wanted.
+    pub thumbnails: Option<Thumbnails>,
 }
 
 /// Runs a conversion: reads the input to its end and writes the tags to the target.
@@ -203,8 +221,9 @@ pub(crate) fn run<R: Read + Send + 'static, W: Write>(
     let (audio_packets, sound_input) = sync_channel(PACKETS_AHEAD);
     let (used_pictures, free_pictures) = channel();
     let (recorded, first_pass) = channel();
-    let (tags, interleaver_input) = channel();
-    let counters = Arc::new(Counters::default());
+    let (tags, interleaver_input) = sync_channel(TAGS_AHEAD);
+    let thumbnails = options.contact_sheet.as_ref().map(|sheet| Thumbnails::new(sheet.grid));
+    let counters = Arc::new(Counters { thumbnails: thumbnails.into(), ..Counters::default() });
     let mut stages = Vec::new();
 
     let (source_options, source_counters) = (options.clone(), counters.clone());
@@ -266,7 +285,8 @@ pub(crate) fn run<R: Read + Send + 'static, W: Write>(
     report.notes = counters.notes.read();
     report.losses = counters.damage.places();
     let poster = counters.poster.lock().unwrap_or_else(PoisonError::into_inner).take();
-    Ok(Outcome { body, head, report, first_pass: first_pass.try_recv().ok(), poster })
+    let thumbnails = counters.thumbnails.lock().unwrap_or_else(PoisonError::into_inner).take();
+    Ok(Outcome { body, head, report, first_pass: first_pass.try_recv().ok(), poster, thumbnails })
 }
 
 /// The thread of a stage and its name.
@@ -325,6 +345,8 @@ mod tests {
     use super::*;
     use crate::options::{Line, Preset, VideoRate};
     use std::num::NonZeroUsize;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::mpsc::Receiver;
 
     /// Reads in pieces of changing size, like a pipe.
     struct Pieces<'a> {
@@ -358,9 +380,65 @@ mod tests {
         let names = Names { input: "in", output: "out" };
         let mut observe = |_| ControlFlow::Continue(());
         let input = Input { reader: input, ends: Vec::new() };
-        let target = Target { body: Vec::new(), streaming: false, metadata: Vec::new() };
+        let target = Target { body: Vec::new(), streaming: false, metadata: Vec::new(), sound: None };
         let outcome = run(input, target, options, rate(options), &names, &mut observe).unwrap();
         [outcome.head, outcome.body].concat()
+    }
+
+    /// A body that waits until it is let go on.
+    struct Blocked(Receiver<()>);
+
+    impl Write for Blocked {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv(); // let go on for good as soon as the sender is gone
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Counts what is read.
+    struct Counted<R>(R, Arc<AtomicU64>);
+
+    impl<R: Read> Read for Counted<R> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = self.0.read(buffer)?;
+            self.1.fetch_add(count as u64, Ordering::Relaxed);
+            Ok(count)
+        }
+    }
+
+    #[test]
+    fn an_output_that_takes_its_time_holds_back_the_input() {
+        let sample = &include_bytes!("../../tests/media/flash-click.ogv")[..];
+        let input = sample.repeat(30);
+        let total = input.len() as u64;
+        let read = Arc::new(AtomicU64::new(0));
+        let reader = Counted(io::Cursor::new(input), Arc::clone(&read));
+        let (go_on, blocked) = channel();
+        let conversion = std::thread::spawn(move || {
+            let options = Options { size: Some("16x16".parse().unwrap()), ..Options::default() };
+            let target = Target { body: Blocked(blocked), streaming: true, metadata: Vec::new() };
+            let input = Input { reader, ends: Vec::new() };
+            let names = Names { input: "in", output: "out" };
+            run(input, target, &options, rate(&options), &names, &mut |_| ControlFlow::Continue(())).unwrap()
+        });
+        // When nothing has been read for a while, all queues are full.
+        let mut before = 0;
+        loop {
+            std::thread::sleep(Duration::from_millis(500));
+            let now = read.load(Ordering::Relaxed);
+            if now > 0 && now == before {
+                break;
+            }
+            before = now;
+        }
+        assert!(before < total / 2, "{before} of {total} bytes were read");
+        drop(go_on);
+        conversion.join().unwrap();
+        assert_eq!(read.load(Ordering::Relaxed), total);
     }
 
     #[test]
