@@ -202,6 +202,31 @@ fn what_fails_leaves_nothing() {
     }
 }
 
+#[test]
+fn the_plan_has_the_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let output =
+        oggflv(folder.path(), &["publish-plan", "s3://films.example.com/a/b.flv", "--hosted-zone", "Z1"]);
+    let (template, notes) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{notes}");
+    for part in
+        ["Default: 'films.example.com'", "Default: 'Z1'", "Value: 'https://films.example.com/a/b.flv'"]
+    {
+        assert!(template.contains(part), "{part}: {template}");
+    }
+    assert!(notes.contains("--region us-east-1 --stack-name films-films-example-com"), "{notes}");
+    for wrong in [
+        &["films.example.com"][..],
+        &["s3://"],
+        &["s3://films"],
+        &["s3://a.b.example", "--region", "eu-west-1"],
+    ] {
+        let output = oggflv(folder.path(), &[&["publish-plan"], wrong].concat());
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{wrong:?}");
+    }
+}
+
 /// Tags of a SWF: code and content.
 fn tags(mut bytes: &[u8]) -> Vec<(u16, &[u8])> {
     let mut tags = Vec::new();
@@ -255,5 +280,5 @@ fn the_player_is_a_small_swf() {
     assert_eq!(tags.iter().map(|tag| tag.0).collect::<Vec<_>>(), [69, 9, 60, 26, 12, 1, 0]);
     assert_actions(tags[4].1);
     // These bytes were seen playing.
-    assert_eq!((swf.len(), hash(&swf)), (1134, 0xADA60542));
+    assert_eq!((swf.len(), hash(&swf)), (1056, 0x26F9F264));
 }

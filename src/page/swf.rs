@@ -20,8 +20,8 @@ const PICTURE: (u16, &str) = (1, "picture");
 /// The player. It exports
 ///
 /// - `play(url)`, `pause(yes)`, `seek(seconds)`, which are the methods of its NetStream;
-/// - `state()`: an object of `time` in seconds, `loaded` and `total` in bytes, and `events`: the codes of all `onStatus`
-///   since the call before, with a blank behind each;
+/// - `state()`: an object of `time` in seconds and `events`: the codes of all `onStatus` since the call before, with a blank
+///   behind each;
 /// - `metadata()`: what the file says in `onMetaData`, `null` before that was read.
 pub(super) fn player() -> Vec<u8> {
     let mut body = stage();
@@ -118,8 +118,6 @@ fn program() -> Vec<u8> {
                         "state",
                         Expression::Object(vec![
                             ("time", member(stream(), "time")),
-                            ("loaded", member(stream(), "bytesLoaded")),
-                            ("total", member(stream(), "bytesTotal")),
                             ("events", variable("events")),
                         ]),
                     ),

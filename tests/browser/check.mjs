@@ -1,6 +1,6 @@
 // What tests/browser/run does in the browser.
 import { execFileSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import assert from "node:assert/strict";
@@ -149,7 +149,7 @@ assert.equal(await page.locator("h1 *").count(), 0);
 assert.equal(await page.locator(".facts span").allTextContents().then(String), "0:40,320 × 240");
 assert(await page.locator(".poster").evaluate((image) => image.complete && image.naturalWidth === 320));
 assert(!home.requests.some((request) => /wasm|flv|swf/.test(request)), "nothing large is loaded before it is played");
-await page.screenshot({ path: path("desktop-new.png") });
+await page.screenshot({ path: path("page-new.png") });
 await page.getByRole("button", { name: "Play Tom" }).click();
 await plays(page);
 const colours = new Set();
@@ -204,6 +204,18 @@ assert.deepEqual(page.complaints, []);
 await page.close();
 step("ends, and begins again");
 
+// ---- In a frame of another page
+
+writeFileSync(path("page/frame.html"), '<iframe src="./" width="400" height="250" style="border: 0"></iframe>');
+const outer = await open(`${home.origin}/frame.html`);
+const frame = outer.frameLocator("iframe");
+await frame.getByRole("button", { name: "Play Tom" }).waitFor();
+const box = await frame.locator("body").evaluate(() => document.querySelector(".player").getBoundingClientRect().toJSON());
+assert.deepEqual([box.x, box.y, box.width, box.height], [0, 0, 400, 250]);
+assert(!(await frame.getByRole("heading").isVisible()));
+await outer.close();
+step("fills a frame");
+
 // ---- On a phone
 
 const phone = await open(`${home.origin}/index.html#t=18`, {
@@ -244,20 +256,28 @@ step(`on a phone, ${psnr.toFixed(1)} dB from what ffmpeg decodes`);
 
 mkdirSync(path("elsewhere"), { recursive: true });
 copyFileSync(path("film.flv"), path("elsewhere/film.flv"));
-const withCors = await serve(path("elsewhere"), { headers: { "Access-Control-Allow-Origin": "*" }, bytesPerSecond: 400_000 });
-const other = await serve(makePage("page-elsewhere", path("film.flv"), "--url", `${withCors.origin}/film.flv`));
-assert(!existsSync(path("page-elsewhere/film.flv")));
-const far = await open(`${other.origin}/`);
-await far.getByRole("button", { name: "Play Tom" }).click();
-await plays(far);
-await assertColour(far);
-await far.keyboard.press("9");
-await until("waits", async () => (await state(far)) === "waiting", 3);
-await goesTo(far, 36);
-await assertTone(far);
-assert.deepEqual(far.complaints, []);
-await far.close();
-step("plays from another origin, and waits for what a slow line has not brought yet");
+const cors = { headers: { "Access-Control-Allow-Origin": "*" }, bytesPerSecond: 400_000 };
+for (const hasRanges of [true, false]) {
+  const elsewhere = await serve(path("elsewhere"), { ...cors, hasRanges });
+  const here = await serve(makePage("page-elsewhere", path("film.flv"), "--url", `${elsewhere.origin}/film.flv`));
+  assert(!existsSync(path("page-elsewhere/film.flv")));
+  const far = await open(`${here.origin}/`);
+  await far.getByRole("button", { name: "Play Tom" }).click();
+  await plays(far);
+  await assertColour(far);
+  await far.keyboard.press("7");
+  await goesTo(far, 28);
+  await assertTone(far);
+  const ranges = elsewhere.requests.filter((request) => /bytes=\d{7}-$/.test(request));
+  assert.equal(ranges.length, 1, `it asks for what follows a place ahead: ${elsewhere.requests}`);
+  await far.keyboard.press("3");
+  await goesTo(far, 12);
+  assert.deepEqual(far.complaints, []);
+  await far.close();
+  elsewhere.close();
+  here.close();
+  step(`plays from another origin over a slow line, ${hasRanges ? "with" : "without"} ranges`);
+}
 
 // ---- What goes wrong is said
 
@@ -271,7 +291,7 @@ for (const [url, message] of [
   const page = await open(`${wrong.origin}/`);
   await page.getByRole("button", { name: "Play Tom" }).click();
   await until("says what is wrong", async () => message.test(await page.locator(".message").textContent()));
-  if (url.startsWith("http")) await page.screenshot({ path: path("desktop-error.png") });
+  if (url.startsWith("http")) await page.screenshot({ path: path("page-error.png") });
   await page.close();
   wrong.close();
 }
@@ -283,4 +303,4 @@ await until("misses Ruffle", async () => /ruffle\/ruffle\.js/.test(await without
 step("says what is wrong");
 
 await browser.close();
-for (const server of [home, withCors, other, withoutCors, bare]) server.close();
+for (const server of [home, withoutCors, bare]) server.close();

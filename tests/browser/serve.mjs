@@ -14,18 +14,19 @@ const TYPES = {
   ".wasm": "application/wasm",
 };
 
-/// Serves `folder` on a free port of 127.0.0.1 with additional `headers`. `bytesPerSecond` holds films back.
-export async function serve(folder, { headers = {}, bytesPerSecond = Infinity } = {}) {
+/// Serves `folder` on a free port of 127.0.0.1 with additional `headers`. `bytesPerSecond` holds films back; without
+/// `hasRanges` it sends whole files whatever it is asked for.
+export async function serve(folder, { headers = {}, bytesPerSecond = Infinity, hasRanges = true } = {}) {
   const requests = [];
   const server = createServer(async (request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url, "http://x").pathname));
     const file = join(folder, path.endsWith("/") ? `${path}index.html` : path);
-    requests.push(`${request.method} ${path}`);
+    requests.push(`${request.method} ${path} ${request.headers.range ?? ""}`);
     const info = await stat(file).catch(() => null);
     if (!info?.isFile()) return response.writeHead(404, headers).end();
     const type = TYPES[extname(file)] ?? "application/octet-stream";
     let [start, end, status] = [0, info.size - 1, 200];
-    const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
+    const range = /^bytes=(\d+)-(\d*)$/.exec((hasRanges && request.headers.range) || "");
     if (range) [start, end, status] = [Number(range[1]), range[2] ? Number(range[2]) : end, 206];
     response.writeHead(status, {
       "Content-Type": type,

@@ -7,24 +7,24 @@
   // Seconds ahead that have to be loaded for it to go on, and that are waited for once it has stopped.
   const ENOUGH = 0.5;
   const PLENTY = 3;
-  // Polls without a picture after which a file that has been loaded is no film; polls without a byte after which the server
-  // is asked what is wrong, and after which nothing more is waited for. Ruffle tells nobody.
+  // Polls without a picture after which a file that has been loaded is no film.
   const NO_FILM = 50;
-  const ASK = 20;
-  const GIVE_UP = 300;
+  // Bytes that are rather waited for than left out.
+  const SHORT = 500_000;
 
   const player = document.getElementById("player");
   const part = (name) => player.querySelector(`.${name}`);
   const [playButton, muteButton, fullButton] = ["play", "mute", "expand"].map(part);
   const [seekBar, volumeBar] = ["seek", "volume"].map(part);
   const film = new URL(player.dataset.film, document.baseURI);
+  const fetchAnything = window.fetch.bind(window);
 
   let state = "new"; // loading, playing, paused, waiting, ended, error
   let ruffle = null;
-  let isOpen = false;
+  let download = null; // what is being loaded: { from, loaded, controller, isLost }
+  let canJump = true;
   let duration = Number(player.dataset.duration);
   let size = 0; // bytes of the film
-  let loaded = 0;
   let keys = null; // key frames: seconds and file positions
   let hasMetadata = false;
   let time = 0;
@@ -34,7 +34,6 @@
   let sought = null; // seconds where the stream was told to go
   let isShowing = false; // runs on for a moment, silently, for the picture of a place where it is paused
   let pollsWithoutPicture = 0;
-  let pollsWithoutBytes = 0;
   let isDragging = false;
   let volume = 1;
   let isMuted = false;
@@ -75,7 +74,9 @@
     seekBar.value = place;
     seekBar.style.setProperty("--done", duration ? place / duration : 0);
     seekBar.setAttribute("aria-valuetext", `${clock(place)} of ${clock(duration)}`);
-    part("loaded").style.setProperty("--loaded", size ? loaded / size : 0);
+    const { from, loaded } = download ?? { from: 0, loaded: 0 };
+    part("loaded").style.setProperty("--from", size ? from / size : 0);
+    part("loaded").style.setProperty("--loaded", size ? (from + loaded) / size : 0);
   }
 
   function fail(text) {
@@ -126,28 +127,87 @@
   function poll() {
     const now = state === "error" ? null : tell("state");
     if (!now) return;
-    if (!isOpen) {
-      isOpen = true;
-      tell("play", film.href);
+    if (!download) {
+      open(0);
       return;
     }
-    pollsWithoutBytes = now.loaded === loaded && !runs ? pollsWithoutBytes + 1 : 0;
-    loaded = now.loaded;
-    size = Math.max(size, now.total);
     if (now.time !== time) sought = null;
     time = now.time;
     if (!hasMetadata) readMetadata();
     steer(now.events.includes("NetStream.Play.Stop"));
-    if (pollsWithoutBytes === ASK && loaded === 0) explain();
-    if (pollsWithoutBytes === GIVE_UP && state === "waiting") fail("The connection was lost. Load the page again.");
     if (!isDragging) show(target ?? sought ?? time);
+  }
+
+  // What Ruffle loads of the film comes by way of this page. So the page knows how far that is and what goes wrong, and
+  // it can leave out what lies before a place to go to: Ruffle gets the head of the file and what follows a key frame.
+  function open(from) {
+    download?.controller.abort();
+    download = { from, loaded: 0, controller: new AbortController(), isLost: false };
+    tell("play", `${film.href}#${from}`);
+    runs = true;
+  }
+
+  window.fetch = (request, options) => {
+    const url = request instanceof Request ? request.url : String(request);
+    return url.startsWith(`${film.href}#`) ? answer(download) : fetchAnything(request, options);
+  };
+
+  async function answer(asked) {
+    const { from, controller } = asked;
+    const get = (range) =>
+      fetchAnything(film.href, { signal: controller.signal, headers: range ? { Range: `bytes=${range}` } : {} });
+    try {
+      const head = from > 0 ? await get(`0-${keys.positions[0] - 1}`) : null;
+      const body = await get(from > 0 ? `${from}-` : null);
+      if (from > 0 && !(head.status === 206 && body.status === 206)) throw new Error("no ranges");
+      if (!body.ok) throw new Error(`the server answers ${body.status}`);
+      size ||= Number(body.headers.get("Content-Length"));
+      const response = new Response(stream(asked, head && (await head.arrayBuffer()), body.body.getReader()));
+      Object.defineProperty(response, "url", { value: film.href });
+      return response;
+    } catch (error) {
+      if (asked === download && from > 0) {
+        canJump = false;
+        setTimeout(() => open(0));
+      } else if (asked === download) {
+        fail(`The film cannot be loaded: ${error instanceof TypeError ? reason() : error.message}.`);
+      }
+      throw error;
+    }
+  }
+
+  function reason() {
+    return film.origin === location.origin
+      ? "the server does not answer"
+      : `either ${film.host} does not answer, or it does not allow ${location.origin} to read it (Access-Control-Allow-Origin)`;
+  }
+
+  // Counts what Ruffle takes.
+  function stream(asked, head, reader) {
+    return new ReadableStream(
+      {
+        start: (stream) => head && stream.enqueue(new Uint8Array(head)),
+        async pull(stream) {
+          try {
+            const { done, value } = await reader.read();
+            if (done) return stream.close();
+            asked.loaded += value.length;
+            stream.enqueue(value);
+          } catch {
+            asked.isLost = true;
+            stream.close(); // Ruffle would ask again and again after an error.
+          }
+        },
+      },
+      { highWaterMark: 0 },
+    );
   }
 
   function readMetadata() {
     const data = tell("metadata");
     if (!data) return;
     hasMetadata = true;
-    size = data.filesize ?? 0;
+    size = data.filesize || size;
     if (data.duration > 0) {
       duration = data.duration;
       seekBar.max = duration;
@@ -171,6 +231,7 @@
 
   // Lets it run, or wait where the film has not been loaded yet; Ruffle's clock would run on without pictures.
   function steer(hasStopped) {
+    if (target !== null && canJump && keys && isFar(target)) open(positionOf(target));
     const end = loadedSeconds();
     if (target !== null && end >= target + ENOUGH) {
       // Ruffle goes on to a key frame at this time or later, or back to one at this time or earlier.
@@ -179,7 +240,7 @@
       target = null;
       isShowing = !wantsToPlay;
       tellVolume();
-    } else if (hasStopped && sought === null) {
+    } else if (hasStopped && !download.isLost && target === null && sought === null) {
       runs = false;
       setWantsToPlay(false);
       setState("ended");
@@ -197,36 +258,36 @@
       runs = shouldRun;
     }
     pollsWithoutPicture = shouldRun && time === 0 && end === Infinity ? pollsWithoutPicture + 1 : 0;
-    if (pollsWithoutPicture > NO_FILM) fail(`The film cannot be played: ${film.href} is no FLV file.`);
+    if (download.isLost && wantsToPlay && !isLoaded) fail("The connection was lost. Load the page again.");
+    else if (pollsWithoutPicture > NO_FILM) fail(`The film cannot be played: ${film.href} is no FLV file.`);
     else if (!wantsToPlay) setState("paused");
-    else if (!isLoaded) setState(time === 0 ? "loading" : "waiting");
-    else if (time > 0) setState("playing");
+    else if (isLoaded && time > 0) setState("playing");
+    else if (state !== "loading") setState("waiting");
+  }
+
+  // Where to load a film from for a key frame; the first one takes all of it.
+  function positionOf(key) {
+    const number = keys.times.indexOf(key);
+    return number > 0 ? keys.positions[number] : 0;
+  }
+
+  // It lies before what is being loaded, or more than a little behind what has been.
+  function isFar(key) {
+    const position = positionOf(key);
+    return position < download.from || position > download.from + download.loaded + SHORT;
   }
 
   // Up to where the film is there; without end if all of it is, or nobody knows.
   function loadedSeconds() {
-    if (!duration || !size || loaded >= size) return loaded > 0 ? Infinity : 0;
+    const loaded = download.from + download.loaded;
+    if (download.loaded === 0) return 0;
+    if (!duration || !size || loaded >= size) return Infinity;
     const { times, positions } = keys ?? { times: [0], positions: [0] };
     let last = positions.length - 1;
     while (last > 0 && positions[last] > loaded) last -= 1;
     const [nextTime, nextPosition] = [times[last + 1] ?? duration, positions[last + 1] ?? size];
     const share = Math.max(0, loaded - positions[last]) / (nextPosition - positions[last]);
     return times[last] + share * (nextTime - times[last]);
-  }
-
-  async function explain() {
-    let why;
-    try {
-      const answer = await fetch(film, { method: "HEAD" });
-      if (answer.ok) return;
-      why = `the server answers ${answer.status}`;
-    } catch {
-      why =
-        film.origin === location.origin
-          ? "the server does not answer"
-          : `either ${film.host} does not answer, or it does not allow ${location.origin} to read it (Access-Control-Allow-Origin)`;
-    }
-    if (loaded === 0) fail(`The film cannot be loaded: ${why}.`);
   }
 
   // What can be done
