@@ -23,14 +23,17 @@ pub mod ogg;
 pub mod options;
 pub mod opus;
 mod output;
+pub mod page;
 mod pipeline;
 mod poster;
 pub mod probe;
+pub mod publish_plan;
 pub mod remux;
 pub mod resample;
 pub mod scale;
 pub mod time;
 pub mod vorbis;
+mod web;
 
 pub use convert::{STANDARD_STREAM, convert_file};
 pub use error::{Error, InputError, OutputError};

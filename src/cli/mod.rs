@@ -2,7 +2,9 @@
 
 mod convert;
 mod display;
+mod page;
 mod probe;
+mod publish_plan;
 mod remux;
 mod table;
 mod values;
@@ -51,6 +53,10 @@ enum Command {
     Probe(probe::Arguments),
     /// Copy FLV files without encoding: repair, cut, join, other sound, or the sound as MP3
     Remux(remux::Arguments),
+    /// Make a web page that plays an FLV file in today's browsers
+    Page(page::Arguments),
+    /// Print a CloudFormation template that serves the films of a bucket through CloudFront
+    PublishPlan(publish_plan::Arguments),
     /// Print a script that completes the options in a shell
     Completions {
         /// The shell
@@ -70,6 +76,8 @@ pub(crate) fn run() -> ExitCode {
         None => arguments.convert.run(),
         Some(Command::Probe(arguments)) => arguments.run(),
         Some(Command::Remux(arguments)) => arguments.run(),
+        Some(Command::Page(arguments)) => arguments.run(),
+        Some(Command::PublishPlan(arguments)) => arguments.run(),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "oggflv", &mut script);
