@@ -16,6 +16,8 @@ use crate::output::Output;
 use crate::pipeline::{self, CopiedSound, Input, Names, Outcome, Progress, Rate, Report, Target};
 use crate::poster::{self, Picture};
 use crate::time::Time;
+#[cfg(feature = "s3")]
+use crate::upload::{ObjectWriter, UploadError, Uploaded};
 
 /// Is told how far a conversion has come, and tells whether to go on.
 type Observe<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
@@ -71,6 +73,53 @@ pub fn convert_file(
         _ => output_error(problem.into()),
     })?;
     Ok(conversion.report(outcome.report))
+}
+
+/// Converts the Ogg file `input` (or standard input, if it is [`STANDARD_STREAM`]) into an object, while it is made: nothing
+/// is kept here. The object is the same as the file that [`convert_file`] would write.
+///
+/// The poster goes into a file, which is replaced only if `overwrite` says so.
+///
+/// # Errors
+/// If the input cannot be converted, or the object cannot be written. Nothing of the object is left then.
+#[cfg(feature = "s3")]
+pub fn convert_to_object(
+    input: &Path,
+    object: ObjectWriter,
+    overwrite: bool,
+    options: &Options,
+    observe: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<(Report, Uploaded), Error> {
+    let conversion = Conversion {
+        input,
+        input_name: &input.display().to_string(),
+        output_name: &object.location().to_string(),
+        options,
+    };
+    conversion.check_pictures(overwrite)?;
+    let source = conversion.open()?;
+    let rate = conversion.rate(observe)?;
+    let target = conversion.target(object, false)?;
+    let mut outcome = conversion.run(source, target, rate, observe).map_err(upload_error)?;
+    conversion.save_pictures(&mut outcome, overwrite)?;
+    let uploaded = outcome.body.complete(&outcome.head).map_err(|problem| match problem {
+        UploadError::Interrupted => Error::Interrupted,
+        problem => conversion.output_error(problem.into()),
+    })?;
+    Ok((conversion.report(outcome.report), uploaded))
+}
+
+/// What went wrong with an upload, where all that is known is that the body could not be written.
+#[cfg(feature = "s3")]
+fn upload_error(error: Error) -> Error {
+    match error {
+        Error::Output { name, problem: OutputError::Io(problem) } => match problem.downcast() {
+            Ok(UploadError::Interrupted) => Error::Interrupted,
+            Ok(problem) => Error::Output { name, problem: problem.into() },
+            Err(problem) => Error::Output { name, problem: problem.into() },
+        },
+        error => error,
+    }
 }
 
 /// What is asked for.

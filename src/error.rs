@@ -164,6 +164,10 @@ pub enum OutputError {
     /// It cannot be created or written.
     #[error("cannot be written: {0}")]
     Io(#[from] io::Error),
+    /// It cannot be uploaded.
+    #[cfg(feature = "s3")]
+    #[error(transparent)]
+    Upload(#[from] crate::upload::UploadError),
     /// It is there already.
     #[error("exists already; --overwrite replaces it")]
     Exists,

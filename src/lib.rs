@@ -32,9 +32,13 @@ pub mod remux;
 pub mod resample;
 pub mod scale;
 pub mod time;
+#[cfg(feature = "s3")]
+pub mod upload;
 pub mod vorbis;
 mod web;
 
+#[cfg(feature = "s3")]
+pub use convert::convert_to_object;
 pub use convert::{STANDARD_STREAM, convert_file};
 pub use error::{Error, InputError, OutputError};
 pub use options::Options;

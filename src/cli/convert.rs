@@ -7,7 +7,8 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use oggflv::options::{
@@ -15,9 +16,10 @@ use oggflv::options::{
     VideoRate,
 };
 use oggflv::time::Time;
-use oggflv::{Error, STANDARD_STREAM, convert_file};
+use oggflv::{Error, STANDARD_STREAM};
 
 use super::display::Display;
+use super::remote::{self, Remote, is_prefix, is_remote, is_there};
 use super::values::{bitrate, file_size, metadata, sample_rate, seconds, time, video_rate, volume};
 use super::{interruption, say, usage_error};
 
@@ -29,12 +31,12 @@ pub(super) const INTERRUPTED: u8 = 130;
 #[derive(Debug, Args)]
 #[group(skip)]
 pub(super) struct Arguments {
-    /// The Ogg file, or - for standard input; then the FLV file, or - for standard output, by default the input's name with
-    /// the ending .flv
+    /// The Ogg file, or - for standard input; then the FLV file, an object such as s3://bucket/key.flv, or - for standard
+    /// output, by default the input's name with the ending .flv
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// Convert all files that are named, each into a file of the same name in this folder
+    /// Convert all files that are named, each into a file of the same name in this folder, or below s3://bucket/prefix/
     #[arg(short, long, value_name = "FOLDER")]
     out_dir: Option<PathBuf>,
 
@@ -372,8 +374,11 @@ pub(super) struct Arguments {
     json: bool,
 
     /// Print nothing but warnings and errors
-    #[arg(long, help_heading = "Messages")]
+    #[arg(hide_short_help = true, long, help_heading = "Messages")]
     quiet: bool,
+
+    #[command(flatten)]
+    remote: remote::Arguments,
 }
 
 /// A file that is to be converted.
@@ -397,26 +402,28 @@ pub(super) enum Talk {
 
 impl Arguments {
     pub(super) fn run(self) -> ExitCode {
-        let folder = self.out_dir.clone();
-        convert(&jobs(self), folder.as_deref())
+        let folder = self.out_dir.clone().filter(|folder| !is_remote(folder));
+        let (remote, overwrite, interrupted) = (self.remote.clone(), self.overwrite, interruption());
+        let jobs = jobs(self);
+        let remote = remote.remote(&jobs, overwrite, Arc::clone(&interrupted));
+        convert(&jobs, folder.as_deref(), &remote, &interrupted)
     }
 }
 
 /// Converts one file after the other; what becomes of one does not matter to the others.
-fn convert(jobs: &[Job], folder: Option<&Path>) -> ExitCode {
+fn convert(jobs: &[Job], folder: Option<&Path>, remote: &Remote, interrupted: &AtomicBool) -> ExitCode {
     if let Some((folder, error)) = folder.and_then(|folder| Some((folder, fs::create_dir_all(folder).err()?)))
     {
         say(&format!("oggflv: {}: cannot be made: {error}", folder.display()));
         return ExitCode::FAILURE;
     }
-    let interrupted = interruption();
     let mut failed = Vec::new();
     for (number, job) in (1..).zip(jobs) {
         if job.skip_existing && job.output.exists() {
             continue;
         }
         let mut display = Display::new(job, (number, jobs.len()));
-        let result = convert_file(&job.input, &job.output, job.overwrite, &job.options, &mut |progress| {
+        let result = remote.convert(job, &mut |progress| {
             display.show(&progress);
             if interrupted.load(Ordering::Relaxed) {
                 ControlFlow::Break(())
@@ -424,9 +431,12 @@ fn convert(jobs: &[Job], folder: Option<&Path>) -> ExitCode {
                 ControlFlow::Continue(())
             }
         });
+        if job.skip_existing && result.as_ref().is_err_and(is_there) {
+            continue;
+        }
         display.end(&result);
-        match result {
-            Ok(_) => {}
+        match result.and_then(|_| remote.copy(job)) {
+            Ok(()) => {}
             Err(Error::Interrupted) => return ExitCode::from(INTERRUPTED),
             Err(_) => failed.push(job.input.display().to_string()),
         }
@@ -445,6 +455,7 @@ fn jobs(arguments: Arguments) -> Vec<Job> {
         (Some(folder), inputs) => {
             inputs.iter().map(|input| (input.clone(), in_folder(folder, input))).collect()
         }
+        (None, [input, output]) if is_prefix(output) => vec![(input.clone(), in_folder(output, input))],
         (None, [input, output]) => vec![(input.clone(), output.clone())],
         (None, [input]) => vec![(input.clone(), beside(input))],
         _ => usage_error("several files are converted into a folder: --out-dir FOLDER"),

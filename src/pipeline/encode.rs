@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Sender, SyncSender};
 
 use oggflv_common::Frame;
 use oggflv_sorenson as sorenson;
@@ -25,7 +25,7 @@ const CLOCK_INTERVAL: Time = Time::SECOND;
 pub(super) struct WaysOut<'a> {
     /// Frames that were encoded, for further use.
     pub(super) used: &'a Sender<Frame>,
-    pub(super) tags: &'a Sender<Tag>,
+    pub(super) tags: &'a SyncSender<Tag>,
     /// What a recording rate control remembers of all pictures.
     pub(super) first_pass: &'a Sender<sorenson::FirstPass>,
 }

@@ -8,7 +8,7 @@
 //!            packets                                    MP3 frames
 //! ```
 //!
-//! Every edge but the last is bounded; the last one is bounded by what the interleaver holds back. A message carries
+//! Every edge is bounded. A message carries
 //! its time on the output's timeline, which [`source`] alone works out. A stage that ends in order sends `End`; an
 //! edge that closes without it makes the next stage stop, too, and the first cause is reported.
 //!
@@ -54,6 +54,9 @@ const PICTURES_AHEAD: usize = 4;
 /// Pictures that the planning may be ahead of the encoder. Plans are made for twenty pictures at a time, and while
 /// the encoder is busy with those, the next twenty have to come in.
 const PLANS_AHEAD: usize = 20;
+/// Tags that the encoders may be ahead of an output that takes its time. The interleaver holds what has to wait for its
+/// counterpart by itself, so it never has to wait for one stage while this keeps back the other.
+const TAGS_AHEAD: usize = 256;
 
 /// How far a conversion has come.
 #[derive(Clone, Copy, Debug, Default)]
@@ -218,7 +221,7 @@ pub(crate) fn run<R: Read + Send + 'static, W: Write>(
     let (audio_packets, sound_input) = sync_channel(PACKETS_AHEAD);
     let (used_pictures, free_pictures) = channel();
     let (recorded, first_pass) = channel();
-    let (tags, interleaver_input) = channel();
+    let (tags, interleaver_input) = sync_channel(TAGS_AHEAD);
     let thumbnails = options.contact_sheet.as_ref().map(|sheet| Thumbnails::new(sheet.grid));
     let counters = Arc::new(Counters { thumbnails: thumbnails.into(), ..Counters::default() });
     let mut stages = Vec::new();
@@ -342,6 +345,8 @@ mod tests {
     use super::*;
     use crate::options::{Line, Preset, VideoRate};
     use std::num::NonZeroUsize;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::mpsc::Receiver;
 
     /// Reads in pieces of changing size, like a pipe.
     struct Pieces<'a> {
@@ -378,6 +383,62 @@ mod tests {
         let target = Target { body: Vec::new(), streaming: false, metadata: Vec::new(), sound: None };
         let outcome = run(input, target, options, rate(options), &names, &mut observe).unwrap();
         [outcome.head, outcome.body].concat()
+    }
+
+    /// A body that waits until it is let go on.
+    struct Blocked(Receiver<()>);
+
+    impl Write for Blocked {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv(); // let go on for good as soon as the sender is gone
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Counts what is read.
+    struct Counted<R>(R, Arc<AtomicU64>);
+
+    impl<R: Read> Read for Counted<R> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = self.0.read(buffer)?;
+            self.1.fetch_add(count as u64, Ordering::Relaxed);
+            Ok(count)
+        }
+    }
+
+    #[test]
+    fn an_output_that_takes_its_time_holds_back_the_input() {
+        let sample = &include_bytes!("../../tests/media/flash-click.ogv")[..];
+        let input = sample.repeat(30);
+        let total = input.len() as u64;
+        let read = Arc::new(AtomicU64::new(0));
+        let reader = Counted(io::Cursor::new(input), Arc::clone(&read));
+        let (go_on, blocked) = channel();
+        let conversion = std::thread::spawn(move || {
+            let options = Options { size: Some("16x16".parse().unwrap()), ..Options::default() };
+            let target = Target { body: Blocked(blocked), streaming: true, metadata: Vec::new() };
+            let input = Input { reader, ends: Vec::new() };
+            let names = Names { input: "in", output: "out" };
+            run(input, target, &options, rate(&options), &names, &mut |_| ControlFlow::Continue(())).unwrap()
+        });
+        // When nothing has been read for a while, all queues are full.
+        let mut before = 0;
+        loop {
+            std::thread::sleep(Duration::from_millis(500));
+            let now = read.load(Ordering::Relaxed);
+            if now > 0 && now == before {
+                break;
+            }
+            before = now;
+        }
+        assert!(before < total / 2, "{before} of {total} bytes were read");
+        drop(go_on);
+        conversion.join().unwrap();
+        assert_eq!(read.load(Ordering::Relaxed), total);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The sound stage: decode, downmix, resample, encode.
 
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, SyncSender};
 
 use oggflv_mp3 as mp3;
 
@@ -137,7 +137,7 @@ impl From<&Packet> for Placement {
 /// pictures.
 pub(super) fn run(
     packets: &Receiver<AudioInput>,
-    tags: &Sender<Tag>,
+    tags: &SyncSender<Tag>,
     options: &Options,
     counters: &Counters,
 ) -> Result<Vec<String>, Stop> {
@@ -290,7 +290,7 @@ struct Output<'a> {
     /// Up to when it was said that nothing comes, before there was a sink.
     idle_until: Option<Time>,
     options: &'a Options,
-    tags: &'a Sender<Tag>,
+    tags: &'a SyncSender<Tag>,
     counters: &'a Counters,
 }
 
@@ -326,7 +326,7 @@ impl Output<'_> {
 struct Sink<'a> {
     encoder: mp3::Encoder,
     format: AudioFormat,
-    tags: &'a Sender<Tag>,
+    tags: &'a SyncSender<Tag>,
     /// When the first sample is heard: later than the start if only a later link has sound.
     origin: Time,
     /// Samples a channel that were given to the encoder.
@@ -348,7 +348,7 @@ impl<'a> Sink<'a> {
         source_channels: usize,
         idle_until: Option<Time>,
         options: &Options,
-        tags: &'a Sender<Tag>,
+        tags: &'a SyncSender<Tag>,
     ) -> Result<Self, Stop> {
         let format = AudioFormat {
             sample_rate: options.sample_rate.unwrap_or_else(|| flv_rate(source_rate)),
