@@ -96,12 +96,12 @@ pub fn convert_to_object(
         output_name: &object.location().to_string(),
         options,
     };
-    conversion.check_poster(overwrite)?;
+    conversion.check_pictures(overwrite)?;
     let source = conversion.open()?;
     let rate = conversion.rate(observe)?;
-    let target = conversion.target(object, false);
-    let outcome = conversion.run(source, target, rate, observe).map_err(upload_error)?;
-    conversion.save_poster(outcome.poster, overwrite)?;
+    let target = conversion.target(object, false)?;
+    let mut outcome = conversion.run(source, target, rate, observe).map_err(upload_error)?;
+    conversion.save_pictures(&mut outcome, overwrite)?;
     let uploaded = outcome.body.complete(&outcome.head).map_err(|problem| match problem {
         UploadError::Interrupted => Error::Interrupted,
         problem => conversion.output_error(problem.into()),

@@ -44,3 +44,8 @@ fn transcode() {
         &["fuzz/regressions/transcode", "tests/vectors/vorbis", "tests/vectors/sound"],
     );
 }
+
+#[test]
+fn remux() {
+    replay(targets::remux, &["fuzz/regressions/remux", "codecs/sorenson/tests/golden"]);
+}

@@ -223,6 +223,36 @@ fn damage_costs_no_more_than_it_hits() {
 }
 
 #[test]
+fn pictures_without_their_key_frame_are_left_out() {
+    let whole = tags(film());
+    let keys: Vec<usize> = FlvFile::parse(film())
+        .tags
+        .iter()
+        .enumerate()
+        .filter_map(|(number, tag)| tag.is_key_frame().then_some(number))
+        .collect();
+    let without = |number: usize| [&whole[..number], &whole[number + 1..]].concat();
+    // The first one is gone, and with it what stands before the second one.
+    let (file, report) = copy(&[&file_of(&without(keys[0]))], &Options::default());
+    let expected: Vec<_> =
+        (whole[..keys[1]].iter().filter(|tag| tag.0 == AUDIO)).chain(&whole[keys[1]..]).cloned().collect();
+    assert_eq!(tags(&file), expected);
+    let lost = whole[..keys[1]].iter().filter(|tag| tag.0 == VIDEO).count() - 1;
+    assert_eq!(
+        report.warnings,
+        [format!("{lost} pictures are left out, since the key frame before them is missing")]
+    );
+    // In the middle there is a picture to show, if not the right one.
+    let (file, report) = copy(&[&file_of(&without(keys[1]))], &Options::default());
+    assert!(tags(&file) == without(keys[1]) && report.warnings.is_empty());
+    // With none at all it is copied as it is.
+    let none: Vec<_> = whole.iter().filter(|tag| tag.0 == AUDIO || tag.2[0] >> 4 != 1).cloned().collect();
+    let (file, report) = copy_as("out.flv", &[&file_of(&none)], None, &Options::default()).unwrap();
+    assert_eq!((tags(&file).len(), report.warnings.len()), (none.len(), 1));
+    assert!(report.warnings[0].starts_with("there is no key frame"));
+}
+
+#[test]
 fn single_wrong_bytes_do_no_harm() {
     let whole = tags(film());
     let offsets: Vec<usize> = FlvFile::parse(film()).tags.iter().map(|tag| tag.offset).collect();

@@ -11,8 +11,10 @@ mod ogg_pages;
 use std::ops::ControlFlow;
 
 use oggflv::ogg::{Codec, Demuxer, HeaderCollector, Limits, Packet, Stream};
+use oggflv::remux::{self, remux_files};
+use oggflv::time::Time;
 use oggflv::vorbis::{self, Placement, Timeline};
-use oggflv::{Error, Options, convert_file, flac, opus};
+use oggflv::{Error, Options, convert_file, flac, opus, probe};
 use oggflv_theora as theora;
 
 fn seal_pages(bytes: &mut [u8]) {
@@ -157,5 +159,40 @@ pub(crate) fn transcode(bytes: &[u8]) {
         Ok(report) => assert_eq!(std::fs::metadata(&output).unwrap().len(), report.bytes),
         Err(Error::Input { .. }) => assert!(!output.exists()),
         Err(error) => panic!("{error}"),
+    }
+}
+
+/// A file copied as FLV: whole, a part of it behind itself, its sound, and under another picture as MP3. What is wrong may only be the
+/// input, and nothing is wrong with the output.
+pub(crate) fn remux(bytes: &[u8]) {
+    // One tag: the header of a picture of 16x16.
+    const PICTURE: &[u8] =
+        b"FLV\x01\x01\0\0\0\x09\0\0\0\0\x09\0\0\x09\0\0\0\0\0\0\0\x12\0\0\x80\0\x08\x08\x04\0\0\0\0\x14";
+    let folder = tempfile::tempdir().unwrap();
+    let (input, picture) = (folder.path().join("in.flv"), folder.path().join("picture.flv"));
+    std::fs::write(&input, bytes).unwrap();
+    std::fs::write(&picture, PICTURE).unwrap();
+    let part =
+        remux::Options { start: Time::SECOND, end: Time::from_seconds(3), ..remux::Options::default() };
+    let sound = remux::Options { audio: Some(input.clone()), ..remux::Options::default() };
+    for (inputs, name, options) in [
+        (vec![input.clone()], "whole.flv", remux::Options::default()),
+        (vec![input.clone(), input.clone()], "part.flv", part.clone()),
+        (vec![input.clone()], "sound.mp3", part),
+        (vec![picture], "under.flv", sound),
+    ] {
+        let output = folder.path().join(name);
+        match remux_files(&inputs, &output, false, &options, &mut || ControlFlow::Continue(())) {
+            Ok(report) => {
+                let file = std::fs::read(&output).unwrap();
+                assert_eq!(file.len() as u64, report.bytes);
+                if name.ends_with(".flv") {
+                    let findings = probe::probe(&file[..]).unwrap().findings;
+                    assert_eq!(findings.errors, 0, "{name}: {:?}", findings.first);
+                }
+            }
+            Err(Error::Input { .. }) => assert!(!output.exists()),
+            Err(error) => panic!("{error}"),
+        }
     }
 }

@@ -374,7 +374,7 @@ pub(super) struct Arguments {
     json: bool,
 
     /// Print nothing but warnings and errors
-    #[arg(long, help_heading = "Messages")]
+    #[arg(hide_short_help = true, long, help_heading = "Messages")]
     quiet: bool,
 
     #[command(flatten)]

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 use clap_complete::Shell;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -78,9 +78,18 @@ enum Command {
     },
 }
 
+/// The command. Its short help leaves out options that few uploads need, and the files, which the usage names.
+fn command() -> clap::Command {
+    Arguments::command().mut_args(|option| {
+        let is_of_upload = option.get_help_heading() == Some("Upload") && option.get_id() != "upload";
+        if is_of_upload || option.get_id() == "files" { option.hide_short_help(true) } else { option }
+    })
+}
+
 /// Does what the command line asks for; prints help and leaves the process if that is asked for, or if the usage is wrong.
 pub(crate) fn run() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments =
+        Arguments::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
     match arguments.command {
         None => arguments.convert.run(),
         Some(Command::Probe(arguments)) => arguments.run(),
@@ -91,7 +100,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Upload(arguments)) => arguments.run(),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "oggflv", &mut script);
+            clap_complete::generate(shell, &mut command(), "oggflv", &mut script);
             print(&script)
         }
         Some(Command::Man { command }) => man(command.as_deref()),
@@ -99,17 +108,17 @@ pub(crate) fn run() -> ExitCode {
 }
 
 /// Prints the manual page of a command, of oggflv itself without one.
-fn man(command: Option<&str>) -> ExitCode {
-    let mut all = Arguments::command();
+fn man(name: Option<&str>) -> ExitCode {
+    let mut all = command();
     // Commands are given their full names, as they are called.
     all.build();
-    let page = match command {
+    let page = match name {
         None => Some(&all),
         Some(name) => all.find_subcommand(name),
     };
     let Some(page) = page else {
         let names: Vec<&str> = all.get_subcommands().map(clap::Command::get_name).collect();
-        usage_error(&format!("there is no command {}: {}", command.unwrap_or_default(), names.join(", ")));
+        usage_error(&format!("there is no command {}: {}", name.unwrap_or_default(), names.join(", ")));
     };
     let mut out = Vec::new();
     let title = page.get_display_name().unwrap_or("oggflv");
@@ -147,7 +156,7 @@ fn interruption() -> Arc<AtomicBool> {
 
 /// Leaves the process because options do not go together.
 fn usage_error(message: &str) -> ! {
-    Arguments::command().error(ErrorKind::ValueValidation, message).exit()
+    command().error(ErrorKind::ValueValidation, message).exit()
 }
 
 #[cfg(test)]
@@ -156,6 +165,6 @@ mod tests {
 
     #[test]
     fn the_command_is_consistent() {
-        Arguments::command().debug_assert();
+        command().debug_assert();
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Formats {
     pub(super) video: Option<u32>,
     /// Width and height of most pictures that tell, else those of the metadata.
     pub(super) size: Option<(u32, u32)>,
+    /// Whether decoding of pictures can begin anywhere.
+    pub(super) has_key_frame: bool,
     /// The first byte of most audio tags.
     pub(super) audio: Option<u8>,
     /// The properties of the first `onMetaData`.
@@ -66,6 +68,9 @@ impl Formats {
                 }
                 TagType::Video => {
                     firsts[1].get_or_insert(tag.timestamp);
+                    formats.has_key_frame |= is_key_frame(first)
+                        && !is_sequence_header(true, tag.body)
+                        && !is_sequence_end(tag.body);
                     let codec = video_codec(tag.body);
                     videos.add(codec);
                     if let Some(size) =
@@ -91,6 +96,11 @@ impl Formats {
         formats.size = formats.size.or_else(|| size_of(&formats.metadata));
         formats.first_timestamp = firsts.into_iter().flatten().min().unwrap_or(0);
         Ok(formats)
+    }
+
+    /// Whether there are pictures, but none with which decoding can begin.
+    pub(super) fn lacks_key_frame(&self) -> bool {
+        self.video.is_some() && !self.has_key_frame
     }
 
     /// SoundFormat of most audio tags.

@@ -143,11 +143,11 @@ impl Film {
         for path in paths {
             let input = Input::open(path)?;
             let formats = read_formats(&input, go_on)?;
-            if let Some((before, expected)) = inputs.first() {
-                if let Some(difference) = formats.difference(expected) {
-                    let before = before.name.clone();
-                    return Err(input.error(InputError::Different { before, difference }));
-                }
+            let differs = inputs.first().and_then(|(before, expected)| {
+                formats.difference(expected).map(|difference| (before.name.clone(), difference))
+            });
+            if let Some((before, difference)) = differs {
+                return Err(input.error(InputError::Different { before, difference }));
             }
             inputs.push((input, formats));
         }

@@ -82,6 +82,10 @@ pub(super) struct Walk<'a> {
     /// What sets the decoders up, of sound and of pictures, before the part.
     headers: [Option<Tag>; 2],
     ready: VecDeque<Tag>,
+    /// Whether a key frame of the input came.
+    has_key_frame: bool,
+    /// Pictures of the input that were left out since the key frame that they need is missing.
+    undecodable: u64,
     /// Where what was given ends.
     end: i64,
     asked: u64,
@@ -102,6 +106,8 @@ impl<'a> Walk<'a> {
             number: 0,
             headers: [None, None],
             ready: VecDeque::new(),
+            has_key_frame: false,
+            undecodable: 0,
             end: 0,
             asked: 0,
             warnings: Vec::new(),
@@ -125,9 +131,8 @@ impl<'a> Walk<'a> {
         self.end
     }
 
-    /// What the user should know, a sentence each.
-    pub(super) fn into_warnings(mut self) -> Vec<String> {
-        self.warn();
+    /// What the user should know, a sentence each, once there is no further tag.
+    pub(super) fn into_warnings(self) -> Vec<String> {
         self.warnings
     }
 
@@ -138,6 +143,7 @@ impl<'a> Walk<'a> {
             if self.tags.is_none() {
                 let tags = input.rewound().and_then(|file| Tags::new(file, formats));
                 self.tags = Some(tags.map_err(|problem| input.error(problem))?);
+                self.has_key_frame = false;
                 self.asked = 0;
             }
             let Some(tags) = &mut self.tags else { return Ok(None) };
@@ -150,7 +156,11 @@ impl<'a> Walk<'a> {
             let over = self.options.end.milliseconds().saturating_add(DISORDER);
             match tags.next_tag().map_err(|problem| input.error(problem))? {
                 Some(tag) if self.base + tag.time <= over => return Ok(Some(tag)),
-                Some(_) => self.index = self.film.inputs.len(),
+                Some(_) => {
+                    self.warn();
+                    self.tags = None;
+                    self.index = self.film.inputs.len();
+                }
                 None => {
                     self.warn();
                     self.tags = None;
@@ -168,6 +178,15 @@ impl<'a> Walk<'a> {
         let name = self.film.inputs.get(self.index).map_or("", |(input, _)| &input.name);
         let named = |warning| if several { format!("{name}: {warning}") } else { warning };
         self.warnings.extend(tags.warnings().into_iter().map(named));
+        let pictures = std::mem::take(&mut self.undecodable);
+        if self.options.video
+            && self.film.inputs.get(self.index).is_some_and(|(_, formats)| formats.lacks_key_frame())
+        {
+            self.warnings.push(named("there is no key frame: players show nothing, or garbage".to_owned()));
+        } else if pictures > 0 {
+            let what = "pictures are left out, since the key frame before them is missing";
+            self.warnings.push(named(format!("{pictures} {what}")));
+        }
     }
 
     /// Gives a tag on if it belongs to the part.
@@ -206,6 +225,14 @@ impl<'a> Walk<'a> {
         }
         if time >= self.options.end.milliseconds() {
             return;
+        }
+        if kind == 1 && !tag.is_header {
+            self.has_key_frame |= is_start(&tag);
+            let has_some = self.film.inputs.get(self.index).is_some_and(|(_, formats)| formats.has_key_frame);
+            if !self.has_key_frame && has_some {
+                self.undecodable += 1;
+                return;
+            }
         }
         if let Some(mut header) = self.headers[kind].take().filter(|_| !tag.is_header) {
             header.time = (time - self.start.time).max(0);
