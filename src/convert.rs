@@ -1,20 +1,20 @@
 //! From a file to a file.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use image::ImageFormat;
-use oggflv_common::Frame;
 use oggflv_sorenson::RateControl;
 
 use crate::error::{Error, InputError, OutputError};
+use crate::mp3::Frames;
 use crate::ogg;
 use crate::options::{AudioRate, Options, Preset, Quality, VideoRate};
 use crate::output::Output;
-use crate::pipeline::{self, Input, Names, Outcome, Progress, Rate, Report, Target};
-use crate::poster;
+use crate::pipeline::{self, CopiedSound, Input, Names, Outcome, Progress, Rate, Report, Target};
+use crate::poster::{self, Picture};
 use crate::time::Time;
 #[cfg(feature = "s3")]
 use crate::upload::{ObjectWriter, UploadError, Uploaded};
@@ -53,21 +53,21 @@ pub fn convert_file(
         options,
     };
     let output_error = |problem| conversion.output_error(problem);
-    conversion.check_poster(overwrite)?;
+    conversion.check_pictures(overwrite)?;
     let source = conversion.open()?;
     if let Some(stream) = open_stream(output).map_err(|problem| output_error(problem.into()))? {
         let rate = conversion.rate(observe)?;
         let body = io::BufWriter::with_capacity(1 << 16, stream);
-        let mut outcome = conversion.run(source, conversion.target(body, true), rate, observe)?;
+        let mut outcome = conversion.run(source, conversion.target(body, true)?, rate, observe)?;
         outcome.body.flush().map_err(|problem| output_error(problem.into()))?;
-        conversion.save_poster(outcome.poster, overwrite)?;
+        conversion.save_pictures(&mut outcome, overwrite)?;
         return Ok(conversion.report(outcome.report));
     }
     let target = resolve_target(input, output, overwrite).map_err(output_error)?;
     let body = Output::create(&target, overwrite).map_err(|problem| output_error(problem.into()))?;
     let rate = conversion.rate(observe)?;
-    let outcome = conversion.run(source, conversion.target(body, false), rate, observe)?;
-    conversion.save_poster(outcome.poster, overwrite)?;
+    let mut outcome = conversion.run(source, conversion.target(body, false)?, rate, observe)?;
+    conversion.save_pictures(&mut outcome, overwrite)?;
     outcome.body.complete(&outcome.head).map_err(|problem| match problem.kind() {
         io::ErrorKind::AlreadyExists => output_error(OutputError::Exists),
         _ => output_error(problem.into()),
@@ -78,7 +78,7 @@ pub fn convert_file(
 /// Converts the Ogg file `input` (or standard input, if it is [`STANDARD_STREAM`]) into an object, while it is made: nothing
 /// is kept here. The object is the same as the file that [`convert_file`] would write.
 ///
-/// The poster goes into a file, which is replaced only if `overwrite` says so.
+/// Poster and contact sheet go into files, which are replaced only if `overwrite` says so.
 ///
 /// # Errors
 /// If the input cannot be converted, or the object cannot be written. Nothing of the object is left then.
@@ -96,12 +96,12 @@ pub fn convert_to_object(
         output_name: &object.location().to_string(),
         options,
     };
-    conversion.check_poster(overwrite)?;
+    conversion.check_pictures(overwrite)?;
     let source = conversion.open()?;
     let rate = conversion.rate(observe)?;
-    let target = conversion.target(object, false);
-    let outcome = conversion.run(source, target, rate, observe).map_err(upload_error)?;
-    conversion.save_poster(outcome.poster, overwrite)?;
+    let target = conversion.target(object, false)?;
+    let mut outcome = conversion.run(source, target, rate, observe).map_err(upload_error)?;
+    conversion.save_pictures(&mut outcome, overwrite)?;
     let uploaded = outcome.body.complete(&outcome.head).map_err(|problem| match problem {
         UploadError::Interrupted => Error::Interrupted,
         problem => conversion.output_error(problem.into()),
@@ -158,6 +158,7 @@ impl Conversion<'_> {
             let mut file = File::open(self.input)?;
             let (mut ends, mut bytes) = (Vec::new(), None);
             if metadata.is_file() {
+                check_signature(&mut file)?;
                 ends = ogg::stream_ends(&mut file)?;
                 bytes = Some(metadata.len());
             }
@@ -176,11 +177,31 @@ impl Conversion<'_> {
         let passes = self.passes();
         let mut observe =
             |progress| observe(Progress { pass: passes, passes, bytes_total: source.bytes, ..progress });
-        pipeline::run(source.input, target, self.options, rate, &self.names(), &mut observe)
+        pipeline::run(source.input, target, &self.of_streams(), rate, &self.names(), &mut observe)
     }
 
-    fn target<W: Write>(&self, body: W, streaming: bool) -> Target<W> {
-        Target { body, streaming, metadata: self.options.metadata.clone() }
+    /// The options for the streams of the source.
+    fn of_streams(&self) -> Options {
+        Options { audio: self.options.audio && self.options.audio_file.is_none(), ..self.options.clone() }
+    }
+
+    fn target<W: Write>(&self, body: W, streaming: bool) -> Result<Target<W>, Error> {
+        let sound = self.options.audio_file.as_deref().map(|path| self.copied_sound(path)).transpose()?;
+        Ok(Target { body, streaming, metadata: self.options.metadata.clone(), sound })
+    }
+
+    fn copied_sound(&self, path: &Path) -> Result<CopiedSound, Error> {
+        let name = path.display().to_string();
+        let open = || {
+            if fs::metadata(path)?.is_dir() {
+                return Err(InputError::Folder);
+            }
+            Frames::new(Box::new(File::open(path)?) as Box<dyn Read>)
+        };
+        match open() {
+            Ok(frames) => Ok(CopiedSound { name, frames, longest: self.options.longest() }),
+            Err(problem) => Err(Error::Input { name, problem }),
+        }
     }
 
     fn passes(&self) -> u32 {
@@ -202,29 +223,40 @@ impl Conversion<'_> {
         Ok(Box::new(|_| rate))
     }
 
-    /// Refuses a poster of a kind that is not known, or that must not be replaced, before any work is done.
-    fn check_poster(&self, overwrite: bool) -> Result<(), Error> {
-        match &self.options.poster {
-            Some(poster) if poster.path.exists() && !overwrite => {
-                Err(poster_error(&poster.path, OutputError::Exists))
-            }
-            Some(poster) if poster::format(&poster.path).is_none() => {
-                Err(poster_error(&poster.path, OutputError::PosterFormat))
-            }
-            _ => Ok(()),
-        }
+    /// The files that are to hold pictures of the film.
+    fn picture_files(&self) -> impl Iterator<Item = &Path> {
+        let poster = self.options.poster.as_ref().map(|poster| poster.path.as_path());
+        let sheet = self.options.contact_sheet.as_ref().map(|sheet| sheet.path.as_path());
+        poster.into_iter().chain(sheet)
     }
 
-    /// Saves the poster, which is complete or absent, too.
-    fn save_poster(&self, picture: Option<Frame>, overwrite: bool) -> Result<(), Error> {
-        let (Some(poster), Some(picture)) = (&self.options.poster, picture) else { return Ok(()) };
-        let format = poster::format(&poster.path).unwrap_or(ImageFormat::Png);
-        let save = || {
-            let mut output = Output::create(&poster.path, overwrite)?;
-            poster::write(&picture, format, &mut output).map_err(io::Error::other)?;
-            output.complete(&[])
-        };
-        save().map_err(|problem| poster_error(&poster.path, problem.into()))
+    /// Refuses pictures of a kind that is not known, or that must not be replaced, before any work is done.
+    fn check_pictures(&self, overwrite: bool) -> Result<(), Error> {
+        for path in self.picture_files() {
+            if path.exists() && !overwrite {
+                return Err(picture_error(path, OutputError::Exists));
+            }
+            if poster::format(path).is_none() {
+                return Err(picture_error(path, OutputError::PosterFormat));
+            }
+        }
+        Ok(())
+    }
+
+    /// Saves the pictures, each of which is complete or absent, too.
+    fn save_pictures<W>(&self, outcome: &mut Outcome<W>, overwrite: bool) -> Result<(), Error> {
+        if let (Some(poster), Some(picture)) = (&self.options.poster, outcome.poster.take()) {
+            save_picture(&poster.path, &Picture::of(&picture), overwrite)?;
+        }
+        if let (Some(sheet), Some(thumbnails)) = (&self.options.contact_sheet, outcome.thumbnails.take()) {
+            let picture = thumbnails.sheet(outcome.report.duration, self.options.start);
+            save_picture(
+                &sheet.path,
+                &picture.ok_or_else(|| self.input_error(InputError::Empty))?,
+                overwrite,
+            )?;
+        }
+        Ok(())
     }
 
     /// Warns if what was asked for could not be had.
@@ -263,11 +295,17 @@ impl Conversion<'_> {
             };
             rate.recording()
         });
-        let options = Options { preset: Preset::Fast, psnr: false, poster: None, ..self.options.clone() };
+        let options = Options {
+            preset: Preset::Fast,
+            psnr: false,
+            poster: None,
+            contact_sheet: None,
+            ..self.of_streams()
+        };
         let passes = self.passes();
         let mut observe =
             |progress| observe(Progress { pass: 1, passes, bytes_total: source.bytes, ..progress });
-        let target = self.target(io::sink(), false);
+        let target = self.target(io::sink(), false)?;
         let outcome = pipeline::run(source.input, target, &options, rate, &self.names(), &mut observe)?;
         let Some(first_pass) = outcome.first_pass else {
             return Ok(Quality::default().rate_control());
@@ -280,12 +318,30 @@ impl Conversion<'_> {
     }
 }
 
-fn poster_error(path: &Path, problem: OutputError) -> Error {
+fn save_picture(path: &Path, picture: &Picture, overwrite: bool) -> Result<(), Error> {
+    let format = poster::format(path).unwrap_or(ImageFormat::Png);
+    let save = || {
+        let mut output = Output::create(path, overwrite)?;
+        picture.write(format, &mut output).map_err(io::Error::other)?;
+        output.complete(&[])
+    };
+    save().map_err(|problem| picture_error(path, problem.into()))
+}
+
+fn picture_error(path: &Path, problem: OutputError) -> Error {
     Error::Output { name: path.display().to_string(), problem }
 }
 
+/// Refuses FLV, which needs no conversion. The file is left at its start.
+fn check_signature(file: &mut File) -> Result<(), InputError> {
+    let mut signature = Vec::new();
+    Read::by_ref(file).take(3).read_to_end(&mut signature)?;
+    file.rewind()?;
+    if signature == b"FLV" { Err(InputError::IsFlv) } else { Ok(()) }
+}
+
 /// Opens an output that takes bytes only one after the other: standard output, a named pipe, a device.
-fn open_stream(output: &Path) -> io::Result<Option<Box<dyn Write>>> {
+pub(crate) fn open_stream(output: &Path) -> io::Result<Option<Box<dyn Write>>> {
     if output == Path::new(STANDARD_STREAM) {
         return Ok(Some(Box::new(io::stdout())));
     }
@@ -299,7 +355,7 @@ fn open_stream(output: &Path) -> io::Result<Option<Box<dyn Write>>> {
 
 /// Finds out where the output belongs, which for a symbolic link is where it leads, and refuses a target that must not
 /// be written to, before any work is done.
-fn resolve_target(input: &Path, output: &Path, overwrite: bool) -> Result<PathBuf, OutputError> {
+pub(crate) fn resolve_target(input: &Path, output: &Path, overwrite: bool) -> Result<PathBuf, OutputError> {
     if output.symlink_metadata().is_err() {
         return Ok(output.to_owned());
     }

@@ -56,6 +56,35 @@ pub enum InputError {
     /// It is neither Ogg nor FLV.
     #[error("neither Ogg nor FLV")]
     UnknownFormat,
+    /// It is an FLV file, where an Ogg file is wanted.
+    #[error("is an FLV file already; oggflv remux copies it without encoding it anew")]
+    IsFlv,
+    /// It is none of the files that are copied without encoding them anew.
+    #[error("not an FLV file: {0}")]
+    NotFlv(String),
+    /// There is no MPEG Layer III frame where one should be.
+    #[error("not an MP3 file: there are no MPEG Layer III frames in it")]
+    NotMp3,
+    /// The sample rate is none that MP3 has in FLV.
+    #[error("its sample rate is {rate} Hz, but MP3 in FLV has 44100, 22050, 11025 or 8000 Hz")]
+    Mp3Rate {
+        /// The rate.
+        rate: u32,
+    },
+    /// It has no sound that can be copied into an MP3 file.
+    #[error("there is no MP3 in it: {0}")]
+    NoMp3(String),
+    /// It cannot be joined with the file before it.
+    #[error("cannot be joined with {before}: {difference}")]
+    Different {
+        /// The name of the first file.
+        before: String,
+        /// What differs.
+        difference: String,
+    },
+    /// It changed while it was read.
+    #[error("changed while it was read")]
+    Changed,
     /// There is nothing in it that this library decodes.
     #[error("no {wanted} stream to convert (found: {found})")]
     NoStreams {
@@ -148,8 +177,8 @@ pub enum OutputError {
     /// It is a symbolic link that leads nowhere.
     #[error("is a symbolic link that leads nowhere")]
     DeadLink,
-    /// The name of the poster says nothing of its format.
-    #[error("is no name for a poster: it has to end with .jpg or .png")]
+    /// The name of a picture says nothing of its format.
+    #[error("is no name for a picture: it has to end with .jpg or .png")]
     PosterFormat,
     /// The requested file size leaves nothing for the pictures.
     #[error("{size} bytes are too few: {rest} are taken by sound and headers")]

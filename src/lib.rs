@@ -11,25 +11,31 @@
 #![deny(unsafe_code)]
 
 mod comments;
+mod contact_sheet;
 mod convert;
 mod error;
 mod fit;
 pub mod flac;
 pub mod flv;
 mod guard;
+mod mp3;
 pub mod ogg;
 pub mod options;
 pub mod opus;
 mod output;
+pub mod page;
 mod pipeline;
 mod poster;
 pub mod probe;
+pub mod publish_plan;
+pub mod remux;
 pub mod resample;
 pub mod scale;
 pub mod time;
 #[cfg(feature = "s3")]
 pub mod upload;
 pub mod vorbis;
+mod web;
 
 #[cfg(feature = "s3")]
 pub use convert::convert_to_object;

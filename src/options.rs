@@ -18,6 +18,8 @@ use crate::time::Time;
 pub struct Options {
     /// Size of the pictures in the output; `None` keeps that of the source.
     pub size: Option<Size>,
+    /// Pictures per second at most; what is more is dropped.
+    pub frame_rate_limit: Option<FrameRate>,
     /// What becomes of pictures that have another shape.
     pub fit: Fit,
     /// How pictures are scaled.
@@ -42,12 +44,16 @@ pub struct Options {
     pub mono: bool,
     /// What samples of the sound are multiplied by.
     pub volume: f32,
+    /// An MP3 file whose frames are copied in place of the source's sound, from the first picture on.
+    pub audio_file: Option<PathBuf>,
     /// Where the output begins in the source; what lies before is left out.
     pub start: Time,
     /// Where the output ends in the source.
     pub end: Time,
     /// Whether a picture is to be saved beside the film.
     pub poster: Option<Poster>,
+    /// Whether an overview of the film is to be saved beside it.
+    pub contact_sheet: Option<ContactSheet>,
     /// Which video stream of each link is converted, counted from 1; `None` for the first that can be.
     pub video_stream: Option<NonZeroUsize>,
     /// Which audio stream of each link is converted, counted from 1; `None` for the first that can be.
@@ -70,6 +76,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             size: None,
+            frame_rate_limit: None,
             fit: Fit::default(),
             filter: Filter::default(),
             video_rate: VideoRate::default(),
@@ -82,9 +89,11 @@ impl Default for Options {
             sample_rate: None,
             mono: false,
             volume: 1.0,
+            audio_file: None,
             start: Time::ZERO,
             end: Time::MAX,
             poster: None,
+            contact_sheet: None,
             video_stream: None,
             audio_stream: None,
             max_pixels: MAX_PIXELS.into(),
@@ -170,6 +179,90 @@ pub struct Poster {
     pub path: PathBuf,
     /// When the picture stands in the source; `None` for the first one that is not blank.
     pub at: Option<Time>,
+}
+
+/// Small pictures of the film in rows, with the times at which they appear, as a file of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContactSheet {
+    /// The file, named as that of a [`Poster`].
+    pub path: PathBuf,
+    /// How many pictures there are.
+    pub grid: Grid,
+}
+
+/// Columns and rows, 1x1 to 20x20.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grid {
+    /// Pictures in a row.
+    pub(crate) columns: usize,
+    /// Pictures in a column.
+    pub(crate) rows: usize,
+}
+
+impl Default for Grid {
+    fn default() -> Self {
+        Self { columns: 4, rows: 4 }
+    }
+}
+
+impl FromStr for Grid {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let side = |text: &str| text.parse().ok().filter(|side| (1..=20).contains(side));
+        let sides = text.split_once('x').and_then(|(columns, rows)| side(columns).zip(side(rows)));
+        sides
+            .map(|(columns, rows)| Self { columns, rows })
+            .ok_or_else(|| "columns and rows from 1x1 to 20x20, such as 4x3".to_owned())
+    }
+}
+
+impl fmt::Display for Grid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.columns, self.rows)
+    }
+}
+
+/// Pictures per second, from 0.001 to 1000, with a numerator up to a million.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameRate {
+    /// So many pictures
+    pub(crate) numerator: u32,
+    /// in so many seconds.
+    pub(crate) denominator: u32,
+}
+
+impl FromStr for FrameRate {
+    type Err = String;
+
+    /// A number with up to three decimals, or a fraction such as 30000/1001.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let fraction = match text.split_once('/') {
+            Some((numerator, denominator)) if digits(numerator) && digits(denominator) => {
+                numerator.parse().ok().zip(denominator.parse().ok())
+            }
+            Some(_) => None,
+            None => {
+                let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+                let plain = digits(whole) && digits(decimals) && decimals.len() <= 3;
+                let thousandths =
+                    plain.then(|| format!("{whole}{decimals:0<3}").parse::<u32>().ok()).flatten();
+                thousandths.zip(Some(1000))
+            }
+        };
+        let is_rate = |&(numerator, denominator): &(u32, u32)| {
+            let (numerator, denominator) = (u64::from(numerator), u64::from(denominator));
+            denominator > 0
+                && numerator <= 1_000_000
+                && numerator * 1000 >= denominator
+                && numerator <= 1000 * denominator
+        };
+        fraction
+            .filter(is_rate)
+            .map(|(numerator, denominator)| Self { numerator, denominator })
+            .ok_or_else(|| "pictures per second such as 25, 12.5 or 30000/1001".to_owned())
+    }
 }
 
 /// Pixels of a picture at most.
@@ -321,6 +414,22 @@ mod tests {
             "12.5%",
         ] {
             assert!(wrong.parse::<Size>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn frame_rates_and_grids() {
+        for (text, numerator, denominator) in
+            [("25", 25_000, 1000), ("12.5", 12_500, 1000), ("30000/1001", 30_000, 1001), ("0.001", 1, 1000)]
+        {
+            assert_eq!(text.parse(), Ok(FrameRate { numerator, denominator }), "{text}");
+        }
+        for wrong in ["", "0", "1001", "-5", "1/0", "5/", "1e3", "23.9761", ".5", "5000000000", "1/2000"] {
+            assert!(wrong.parse::<FrameRate>().is_err(), "{wrong}");
+        }
+        assert_eq!("5x3".parse(), Ok(Grid { columns: 5, rows: 3 }));
+        for wrong in ["", "5", "0x3", "21x1", "3x", "-1x2"] {
+            assert!(wrong.parse::<Grid>().is_err(), "{wrong}");
         }
     }
 

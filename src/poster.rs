@@ -64,23 +64,39 @@ pub(crate) fn format(path: &Path) -> Option<ImageFormat> {
     ImageFormat::from_path(path).ok().filter(|format| matches!(format, ImageFormat::Jpeg | ImageFormat::Png))
 }
 
-/// Writes a picture as JPEG or PNG.
-pub(crate) fn write(frame: &Frame, format: ImageFormat, out: impl Write) -> ImageResult<()> {
-    let mut out = BufWriter::new(out);
-    let (width, height) = (frame.width() as u32, frame.height() as u32);
-    let samples = rgb(&frame.view());
-    match format {
-        ImageFormat::Png => {
-            PngEncoder::new(&mut out).write_image(&samples, width, height, ExtendedColorType::Rgb8)?
-        }
-        _ => JpegEncoder::new_with_quality(&mut out, JPEG_QUALITY).write_image(
-            &samples,
-            width,
-            height,
-            ExtendedColorType::Rgb8,
-        )?,
+/// A picture that is to be saved: rows of red, green and blue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Picture {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    /// `3 * width * height` bytes.
+    pub(crate) samples: Vec<u8>,
+}
+
+impl Picture {
+    /// What a frame shows.
+    pub(crate) fn of(frame: &Frame) -> Self {
+        Self { width: frame.width(), height: frame.height(), samples: rgb(&frame.view()) }
     }
-    Ok(out.flush()?)
+
+    /// Writes it as JPEG or PNG.
+    pub(crate) fn write(&self, format: ImageFormat, out: impl Write) -> ImageResult<()> {
+        let mut out = BufWriter::new(out);
+        let (width, height) = (self.width as u32, self.height as u32);
+        let colours = ExtendedColorType::Rgb8;
+        match format {
+            ImageFormat::Png => {
+                PngEncoder::new(&mut out).write_image(&self.samples, width, height, colours)?
+            }
+            _ => JpegEncoder::new_with_quality(&mut out, JPEG_QUALITY).write_image(
+                &self.samples,
+                width,
+                height,
+                colours,
+            )?,
+        }
+        Ok(out.flush()?)
+    }
 }
 
 /// 4:2:0 of BT.601, luma from 16 to 235, to RGB.
@@ -142,7 +158,7 @@ mod tests {
         assert_eq!(rgb(&frame.view()), [row, row].concat());
         for kind in [ImageFormat::Png, ImageFormat::Jpeg] {
             let mut file = Vec::new();
-            write(&frame, kind, &mut file).unwrap();
+            Picture::of(&frame).write(kind, &mut file).unwrap();
             assert_eq!(image::guess_format(&file).unwrap(), kind);
             assert_eq!(image::load_from_memory(&file).unwrap().width(), 4);
         }

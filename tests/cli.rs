@@ -273,10 +273,35 @@ fn a_picture_can_be_saved() {
     let wrong = oggflv(folder.path(), &[SAMPLE, "c.flv", "--poster", "a.png"]);
     assert_fails(&wrong, 1, "a.png: exists already");
     let wrong = oggflv(folder.path(), &[SAMPLE, "c.flv", "--poster", "c.gif"]);
-    assert_fails(&wrong, 1, "c.gif: is no name for a poster");
+    assert_fails(&wrong, 1, "c.gif: is no name for a picture");
     let wrong = oggflv(folder.path(), &[SAMPLE, "c.flv", "--poster", "missing/c.png"]);
     assert_fails(&wrong, 1, "missing/c.png: cannot be written");
     assert_eq!(names(folder.path()).len(), 4);
+}
+
+#[test]
+fn the_short_help_fits_on_a_screen_and_the_long_one_explains() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = |arguments: &[&str]| {
+        let output = oggflv(folder.path(), arguments);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (short, long) = (help(&["-h"]), help(&["--help"]));
+    assert!((24..=44).contains(&short.lines().count()), "{} lines", short.lines().count());
+    assert!(short.contains("--size") && short.contains("Sound:") && !short.contains("--max-pixels"));
+    for option in
+        ["--max-pixels", "--fps", "--contact-sheet-grid", "[default: 16777216]", "Example: --keyint 2"]
+    {
+        assert!(long.contains(option), "{option}");
+    }
+    assert!(
+        help(&["man", "remux"]).contains("oggflv\\-remux")
+            || help(&["man", "remux"]).contains("oggflv-remux")
+    );
+    assert!(help(&["man"]).contains("contact"));
+    let unknown = oggflv(folder.path(), &["man", "nothing"]);
+    assert_fails(&unknown, 2, "there is no command nothing: probe");
 }
 
 #[test]

@@ -122,3 +122,94 @@ fn sound_as_it_is_wanted() {
     assert!((0.24..0.26).contains(&ratio), "{ratio}");
     assert_eq!(sound(&wanted).len(), 1);
 }
+
+#[test]
+fn a_frame_rate_is_not_exceeded() {
+    let rated = |rate: &str| Options {
+        frame_rate_limit: Some(rate.parse().unwrap()),
+        audio: false,
+        ..Options::default()
+    };
+    let whole = flv(FLASH_CLICK, &Options { audio: false, ..Options::default() });
+    // That of the source, and more.
+    for rate in ["30000/1001", "30", "60"] {
+        assert_eq!(flv(FLASH_CLICK, &rated(rate)).times(VIDEO), whole.times(VIDEO), "{rate}");
+    }
+    for (rate, per_second) in [("25", 25.0), ("12", 12.0), ("10", 10.0)] {
+        let limited = flv(FLASH_CLICK, &rated(rate));
+        let times = limited.times(VIDEO);
+        // Those that stay are where they were.
+        let pictures = times.iter().filter(|time| whole.times(VIDEO).contains(time)).count();
+        assert!(
+            (pictures as f64 - 4.004 * per_second).abs() <= 1.0 + 0.02 * per_second,
+            "{rate}: {pictures}"
+        );
+        assert_eq!(pictures, times.len());
+        // No window of a second has more than one picture too many.
+        for (number, time) in times.iter().enumerate() {
+            let window = times[number..].iter().take_while(|later| *later - time < 1000).count();
+            assert!(window as f64 <= per_second + 1.0, "{rate}: {window} from {time} on");
+        }
+        assert_eq!(limited.number("duration"), whole.number("duration"));
+    }
+    let half = flv(FLASH_CLICK, &rated("15000/1001"));
+    let every_second: Vec<u32> = whole.times(VIDEO).into_iter().step_by(2).collect();
+    assert_eq!(half.times(VIDEO), every_second);
+}
+
+#[test]
+fn sound_of_a_file_is_copied_under_the_pictures() {
+    use oggflv_mp3 as mp3;
+    let config = mp3::Config { sample_rate: 22_050, channels: 1, bitrate: 64_000 };
+    let mut encoder = mp3::Encoder::new(config).unwrap();
+    let delay = encoder.delay() as f64 / 22.05;
+    let samples: Vec<f32> = (0..6 * 22_050)
+        .map(|at| if at % 22_050 < 440 { (at % 20) as f32 / 10.0 - 1.0 } else { 0.0 })
+        .collect();
+    let mut frames = Vec::new();
+    encoder.encode(&[&samples], &mut frames);
+    encoder.finish(&mut frames);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("music.mp3");
+    std::fs::write(&path, frames.concat()).unwrap();
+    let with_sound = |options: Options| Options { audio_file: Some(path.clone()), ..options };
+    let flv = flv(FLASH_CLICK, &with_sound(Options::default()));
+    assert!(flv.of_kind(AUDIO).iter().all(|tag| tag.body[0] == 0x2A));
+    let copied: Vec<u8> = flv.of_kind(AUDIO).iter().flat_map(|tag| tag.body[1..].to_vec()).collect();
+    assert!(copied == frames.concat());
+    // It says nothing of its delay, which is taken for 1105 samples.
+    let first = f64::from(flv.times(VIDEO)[0]);
+    assert!((first - 1105.0 / 22.05).abs() <= 1.0 && (first - delay).abs() < 4.0, "{first}");
+    let clicks = clicks(&flv);
+    assert_eq!(clicks.len(), 6, "{clicks:?}");
+    assert!((clicks[2] - first - 2000.0).abs() < 12.0, "{clicks:?}");
+    // Longer than the pictures, of which the last one stands.
+    assert!((flv.number("duration") - 6.0).abs() < 0.1, "{}", flv.number("duration"));
+    assert!(*flv.times(VIDEO).last().unwrap() > 5000);
+    // A part has the sound from its beginning on, and no more of it than of the pictures.
+    let short = common::film::flv(FLASH_CLICK, &with_sound(part(1500, 3000)));
+    assert_eq!(short.of_kind(AUDIO)[0].body, flv.of_kind(AUDIO)[0].body);
+    assert!((short.number("duration") - 1.5).abs() < 0.05, "{}", short.number("duration"));
+    std::fs::write(&path, FLASH_CLICK).unwrap();
+    let error = convert(FLASH_CLICK, &with_sound(Options::default())).unwrap_err().to_string();
+    assert!(error.contains("music.mp3: not an MP3 file"), "{error}");
+}
+
+#[test]
+fn a_contact_sheet_shows_the_film() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sheet.png");
+    let sheet = oggflv::options::ContactSheet { path: path.clone(), grid: "3x2".parse().unwrap() };
+    let options =
+        Options { contact_sheet: Some(sheet), size: Some("160x120".parse().unwrap()), ..part(0, 3600) };
+    let (with, report) = convert(FLASH_CLICK, &options).unwrap();
+    let (without, _) = convert(FLASH_CLICK, &Options { contact_sheet: None, ..options.clone() }).unwrap();
+    assert!(with == without && report.warnings.is_empty());
+    let png = std::fs::read(&path).unwrap();
+    // Width and height in IHDR.
+    assert_eq!(png[16..24], [(4 + 3 * 164_u32).to_be_bytes(), (4 + 2 * 124_u32).to_be_bytes()].concat());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    // It is not replaced without being asked for.
+    let error = convert(FLASH_CLICK, &options).unwrap_err().to_string();
+    assert!(error.contains("sheet.png: exists already"), "{error}");
+}

@@ -2,9 +2,12 @@
 
 mod convert;
 mod display;
+mod page;
 mod probe;
+mod publish_plan;
 #[cfg_attr(not(feature = "s3"), path = "no_remote.rs")]
 mod remote;
+mod remux;
 #[cfg(feature = "s3")]
 mod s3;
 mod table;
@@ -30,8 +33,12 @@ use signal_hook::consts::{SIGINT, SIGTERM};
     override_usage = "oggflv [OPTIONS] <INPUT> [OUTPUT]
        oggflv [OPTIONS] --out-dir <FOLDER> <INPUT>...
        oggflv <COMMAND>",
-    after_help = "\
-Example: oggflv in.ogv out.flv --size 800x600
+    after_help = "Example: oggflv in.ogv out.flv --size 800x600      All options: oggflv --help",
+    after_long_help = "\
+Examples: oggflv in.ogv out.flv --size 800x600
+          oggflv in.ogv out.flv --preset best --target-size 124MB
+          oggflv --out-dir flv *.ogv --skip-existing
+          oggflv remux broken.flv whole.flv
 
 Exit codes: 0 done, 1 input or output failed, 2 wrong usage, 130 interrupted",
     args_conflicts_with_subcommands = true,
@@ -50,6 +57,12 @@ struct Arguments {
 enum Command {
     /// Tell what is in Ogg and FLV files: streams, sizes, rates, durations, key frames, damage
     Probe(probe::Arguments),
+    /// Copy FLV files without encoding: repair, cut, join, other sound, or the sound as MP3
+    Remux(remux::Arguments),
+    /// Make a web page that plays an FLV file in today's browsers
+    Page(page::Arguments),
+    /// Print a CloudFormation template that serves the films of a bucket through CloudFront
+    PublishPlan(publish_plan::Arguments),
     /// Upload files to S3, or go on with an upload that was interrupted
     #[cfg(feature = "s3")]
     Upload(Box<upload::Arguments>),
@@ -58,8 +71,11 @@ enum Command {
         /// The shell
         shell: Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print the manual page, or that of a command
+    Man {
+        /// The command; without it, oggflv itself
+        command: Option<String>,
+    },
 }
 
 /// Does what the command line asks for; prints help and leaves the process if that is asked for, or if the usage is wrong.
@@ -68,6 +84,9 @@ pub(crate) fn run() -> ExitCode {
     match arguments.command {
         None => arguments.convert.run(),
         Some(Command::Probe(arguments)) => arguments.run(),
+        Some(Command::Remux(arguments)) => arguments.run(),
+        Some(Command::Page(arguments)) => arguments.run(),
+        Some(Command::PublishPlan(arguments)) => arguments.run(),
         #[cfg(feature = "s3")]
         Some(Command::Upload(arguments)) => arguments.run(),
         Some(Command::Completions { shell }) => {
@@ -75,13 +94,28 @@ pub(crate) fn run() -> ExitCode {
             clap_complete::generate(shell, &mut Arguments::command(), "oggflv", &mut script);
             print(&script)
         }
-        Some(Command::Man) => {
-            let mut page = Vec::new();
-            let rendered = clap_mangen::Man::new(Arguments::command()).render(&mut page);
-            rendered.expect("writing to memory does not fail");
-            print(&page)
-        }
+        Some(Command::Man { command }) => man(command.as_deref()),
     }
+}
+
+/// Prints the manual page of a command, of oggflv itself without one.
+fn man(command: Option<&str>) -> ExitCode {
+    let mut all = Arguments::command();
+    // Commands are given their full names, as they are called.
+    all.build();
+    let page = match command {
+        None => Some(&all),
+        Some(name) => all.find_subcommand(name),
+    };
+    let Some(page) = page else {
+        let names: Vec<&str> = all.get_subcommands().map(clap::Command::get_name).collect();
+        usage_error(&format!("there is no command {}: {}", command.unwrap_or_default(), names.join(", ")));
+    };
+    let mut out = Vec::new();
+    let title = page.get_display_name().unwrap_or("oggflv");
+    let rendered = clap_mangen::Man::new(page.clone()).title(title).render(&mut out);
+    rendered.expect("writing to memory does not fail");
+    print(&out)
 }
 
 /// Prints on standard output.

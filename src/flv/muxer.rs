@@ -8,9 +8,13 @@ use super::tag::{self, TagType};
 /// Bytes of the FLV header and the first PreviousTagSize, which is zero (FLV specification, E.2 and E.3).
 const FILE_HEADER_BYTES: u64 = 13;
 /// SoundFormat of MP3.
-const SOUND_FORMAT_MP3: u8 = 2;
+pub(crate) const SOUND_FORMAT_MP3: u8 = 2;
+/// SoundFormat of MP3 at 8 kHz.
+pub(crate) const SOUND_FORMAT_MP3_8K: u8 = 14;
 /// CodecID of Sorenson H.263.
 const CODEC_ID_SORENSON_H263: u8 = 2;
+/// Key frames of an index that fits into a tag, and somewhat more.
+const MAX_KEYFRAMES: usize = 1_000_000;
 
 /// What the video tags hold: Sorenson H.263 pictures of one size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +28,7 @@ pub struct VideoFormat {
 /// What the audio tags hold: MP3 frames of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AudioFormat {
-    /// 44100, 22050 or 11025 Hz.
+    /// 44100, 22050, 11025 or 8000 Hz.
     pub sample_rate: u32,
     /// Two channels; else one.
     pub stereo: bool,
@@ -39,13 +43,44 @@ impl AudioFormat {
 
     /// The first byte of every audio tag (FLV specification, E.4.2.1): SoundFormat, SoundRate, SoundSize, SoundType.
     fn tag_byte(self) -> u8 {
-        let sound_rate = match self.sample_rate {
-            44100 => 3,
-            22050 => 2,
-            11025 => 1,
+        let (sound_format, sound_rate) = match self.sample_rate {
+            44100 => (SOUND_FORMAT_MP3, 3),
+            22050 => (SOUND_FORMAT_MP3, 2),
+            11025 => (SOUND_FORMAT_MP3, 1),
+            8000 => (SOUND_FORMAT_MP3_8K, 0),
             other => unreachable!("{other} Hz has no FLV sound rate"),
         };
-        SOUND_FORMAT_MP3 << 4 | sound_rate << 2 | 1 << 1 | u8::from(self.stereo)
+        sound_format << 4 | sound_rate << 2 | 1 << 1 | u8::from(self.stereo)
+    }
+}
+
+/// What video tags are that are copied from another file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CopiedVideo {
+    /// CodecID, or the FourCC of Enhanced RTMP as a number.
+    pub(crate) codec_id: u32,
+    /// Width and height, where they are known.
+    pub(crate) size: Option<(usize, usize)>,
+}
+
+/// What audio tags are that are copied from another file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CopiedAudio {
+    /// The first byte of the tags.
+    pub(crate) tag_byte: u8,
+    /// Samples per second and channel.
+    pub(crate) sample_rate: u32,
+}
+
+impl From<VideoFormat> for CopiedVideo {
+    fn from(format: VideoFormat) -> Self {
+        Self { codec_id: CODEC_ID_SORENSON_H263.into(), size: Some((format.width, format.height)) }
+    }
+}
+
+impl From<AudioFormat> for CopiedAudio {
+    fn from(format: AudioFormat) -> Self {
+        Self { tag_byte: format.tag_byte(), sample_rate: format.sample_rate }
     }
 }
 
@@ -82,14 +117,16 @@ impl Summary {
 pub struct Muxer<W> {
     body: W,
     body_bytes: u64,
-    video_format: Option<VideoFormat>,
-    audio_format: Option<AudioFormat>,
+    video_format: Option<CopiedVideo>,
+    audio_format: Option<CopiedAudio>,
+    /// Bytes of script data tags in the body, without PreviousTagSize.
+    script_bytes: u64,
     video: Summary,
     audio: Summary,
     first_timestamp: Option<u32>,
     last_timestamp: u32,
-    /// Names and texts for `onMetaData`.
-    texts: Vec<(String, String)>,
+    /// Names and values for `onMetaData`, besides its own.
+    values: Vec<(String, Value)>,
     /// Timestamp and offset in the body of each key frame.
     keyframes: Vec<(u32, u64)>,
     ends_with_keyframe: bool,
@@ -101,19 +138,26 @@ impl<W: Write> Muxer<W> {
     /// # Panics
     /// If the sample rate is none that FLV knows for MP3.
     pub fn new(body: W, video_format: Option<VideoFormat>, audio_format: Option<AudioFormat>) -> Self {
-        if let Some(format) = audio_format {
-            format.tag_byte();
-        }
+        Self::copying(body, video_format.map(Into::into), audio_format.map(Into::into))
+    }
+
+    /// A muxer for tags that are copied from another file.
+    pub(crate) fn copying(
+        body: W,
+        video_format: Option<CopiedVideo>,
+        audio_format: Option<CopiedAudio>,
+    ) -> Self {
         Self {
             body,
             body_bytes: 0,
             video_format,
             audio_format,
+            script_bytes: 0,
             video: Summary::default(),
             audio: Summary::default(),
             first_timestamp: None,
             last_timestamp: 0,
-            texts: Vec::new(),
+            values: Vec::new(),
             keyframes: Vec::new(),
             ends_with_keyframe: false,
         }
@@ -121,7 +165,7 @@ impl<W: Write> Muxer<W> {
 
     /// There is video from now on, too.
     pub fn add_video(&mut self, format: VideoFormat) {
-        self.video_format = Some(format);
+        self.video_format = Some(format.into());
     }
 
     /// There is audio from now on, too.
@@ -129,14 +173,19 @@ impl<W: Write> Muxer<W> {
     /// # Panics
     /// If the sample rate is none that FLV knows for MP3.
     pub fn add_audio(&mut self, format: AudioFormat) {
-        format.tag_byte();
-        self.audio_format = Some(format);
+        self.audio_format = Some(format.into());
     }
 
     /// Adds names and texts to `onMetaData`, behind its own properties. A name that those have is left out.
     #[must_use]
-    pub fn with_texts(mut self, texts: Vec<(String, String)>) -> Self {
-        self.texts = texts;
+    pub fn with_texts(self, texts: Vec<(String, String)>) -> Self {
+        self.with_values(texts.into_iter().map(|(name, text)| (name, Value::String(text))).collect())
+    }
+
+    /// Adds names and values to `onMetaData`, as [`with_texts`](Self::with_texts) does.
+    #[must_use]
+    pub(crate) fn with_values(mut self, values: Vec<(String, Value)>) -> Self {
+        self.values = values;
         self
     }
 
@@ -148,12 +197,28 @@ impl<W: Write> Muxer<W> {
     /// # Panics
     /// If the muxer was made without video.
     pub fn write_video(&mut self, timestamp: u32, key: bool, picture: &[u8]) -> io::Result<()> {
+        let frame_type = if key { 1 } else { 2 };
+        self.write_video_body(timestamp, key, frame_type << 4 | CODEC_ID_SORENSON_H263, picture)
+    }
+
+    /// Writes a copied video tag, whose body begins with FrameType and CodecID.
+    ///
+    /// # Errors
+    /// Those of the body, and more key frames than an index holds.
+    pub(crate) fn copy_video(&mut self, timestamp: u32, key: bool, body: &[u8]) -> io::Result<()> {
+        body.split_first().map_or(Ok(()), |(&first, rest)| self.write_video_body(timestamp, key, first, rest))
+    }
+
+    fn write_video_body(&mut self, timestamp: u32, key: bool, first: u8, picture: &[u8]) -> io::Result<()> {
         assert!(self.video_format.is_some(), "a video tag in a file without video");
         if key && self.keyframes.last().is_none_or(|&(last, _)| last != timestamp) {
+            if self.keyframes.len() == MAX_KEYFRAMES {
+                let what = format!("an index holds less than {MAX_KEYFRAMES} key frames");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+            }
             self.keyframes.push((timestamp, self.body_bytes));
         }
-        let frame_type = if key { 1 } else { 2 };
-        self.write(TagType::Video, timestamp, frame_type << 4 | CODEC_ID_SORENSON_H263, picture)?;
+        self.write(TagType::Video, timestamp, first, picture)?;
         self.video.add(timestamp, picture.len());
         self.ends_with_keyframe = key;
         Ok(())
@@ -168,16 +233,42 @@ impl<W: Write> Muxer<W> {
     /// If the muxer was made without audio.
     pub fn write_audio(&mut self, timestamp: u32, frame: &[u8]) -> io::Result<()> {
         let format = self.audio_format.expect("an audio tag in a file without audio");
-        self.write(TagType::Audio, timestamp, format.tag_byte(), frame)?;
-        self.audio.add(timestamp, frame.len());
+        self.write_audio_body(timestamp, format.tag_byte, frame)
+    }
+
+    /// Writes a copied audio tag, whose body begins with SoundFormat.
+    ///
+    /// # Errors
+    /// Those of the body.
+    pub(crate) fn copy_audio(&mut self, timestamp: u32, body: &[u8]) -> io::Result<()> {
+        body.split_first().map_or(Ok(()), |(&first, rest)| self.write_audio_body(timestamp, first, rest))
+    }
+
+    fn write_audio_body(&mut self, timestamp: u32, first: u8, data: &[u8]) -> io::Result<()> {
+        assert!(self.audio_format.is_some(), "an audio tag in a file without audio");
+        self.write(TagType::Audio, timestamp, first, data)?;
+        self.audio.add(timestamp, data.len());
+        Ok(())
+    }
+
+    /// Writes a copied script data tag.
+    ///
+    /// # Errors
+    /// Those of the body.
+    pub(crate) fn copy_script(&mut self, timestamp: u32, body: &[u8]) -> io::Result<()> {
+        let Some((&first, rest)) = body.split_first() else { return Ok(()) };
+        self.write(TagType::Script, timestamp, first, rest)?;
+        self.script_bytes += tag::HEADER_BYTES + body.len() as u64;
         Ok(())
     }
 
     fn write(&mut self, tag_type: TagType, timestamp: u32, first: u8, data: &[u8]) -> io::Result<()> {
         tag::write(&mut self.body, tag_type, timestamp, &[first], data)?;
         self.body_bytes += tag::HEADER_BYTES + 1 + data.len() as u64 + tag::PREVIOUS_TAG_SIZE_BYTES;
-        self.first_timestamp.get_or_insert(timestamp);
-        self.last_timestamp = timestamp;
+        if tag_type != TagType::Script {
+            self.first_timestamp.get_or_insert(timestamp);
+        }
+        self.last_timestamp = self.last_timestamp.max(timestamp);
         Ok(())
     }
 
@@ -236,9 +327,9 @@ impl<W: Write> Muxer<W> {
     }
 
     fn head_with(&self, mut metadata: Vec<(String, Value)>) -> io::Result<Vec<u8>> {
-        for (name, text) in &self.texts {
+        for (name, value) in &self.values {
             if metadata.iter().all(|(own, _)| !own.eq_ignore_ascii_case(name)) {
-                metadata.push((name.clone(), Value::String(text.clone())));
+                metadata.push((name.clone(), value.clone()));
             }
         }
         let type_flags = u8::from(self.audio_format.is_some()) << 2 | u8::from(self.video_format.is_some());
@@ -258,16 +349,18 @@ impl<W: Write> Muxer<W> {
         add("hasMetadata", Value::Boolean(true));
         add("hasVideo", Value::Boolean(self.video_format.is_some()));
         add("hasAudio", Value::Boolean(self.audio_format.is_some()));
-        if let Some(VideoFormat { width, height }) = self.video_format {
-            add("width", Value::Number(width as f64));
-            add("height", Value::Number(height as f64));
-            add("videocodecid", Value::Number(CODEC_ID_SORENSON_H263.into()));
+        if let Some(CopiedVideo { codec_id, size }) = self.video_format {
+            if let Some((width, height)) = size {
+                add("width", Value::Number(width as f64));
+                add("height", Value::Number(height as f64));
+            }
+            add("videocodecid", Value::Number(codec_id.into()));
         }
-        if let Some(format) = self.audio_format {
-            add("audiosamplerate", Value::Number(format.sample_rate.into()));
-            add("audiosamplesize", Value::Number(16.0));
-            add("stereo", Value::Boolean(format.stereo));
-            add("audiocodecid", Value::Number(SOUND_FORMAT_MP3.into()));
+        if let Some(CopiedAudio { tag_byte, sample_rate }) = self.audio_format {
+            add("audiosamplerate", Value::Number(sample_rate.into()));
+            add("audiosamplesize", Value::Number(if tag_byte & 2 != 0 { 16.0 } else { 8.0 }));
+            add("stereo", Value::Boolean(tag_byte & 1 != 0));
+            add("audiocodecid", Value::Number((tag_byte >> 4).into()));
         }
         add("metadatacreator", Value::String(concat!("oggflv ", env!("CARGO_PKG_VERSION")).into()));
         properties
@@ -307,7 +400,7 @@ impl<W: Write> Muxer<W> {
         }
         add("filesize", bytes(head_bytes + self.body_bytes));
         let metadata_bytes = head_bytes.saturating_sub(FILE_HEADER_BYTES + tag::PREVIOUS_TAG_SIZE_BYTES);
-        add("datasize", bytes(metadata_bytes));
+        add("datasize", bytes(metadata_bytes + self.script_bytes));
         if let Some((timestamp, offset)) = last_keyframe {
             add("lastkeyframetimestamp", seconds(timestamp));
             add("lastkeyframelocation", bytes(head_bytes + offset));
@@ -385,6 +478,7 @@ mod tests {
     #[test]
     fn sound_byte() {
         let byte = |sample_rate, stereo| AudioFormat { sample_rate, stereo }.tag_byte();
-        assert_eq!([byte(44100, true), byte(22050, false), byte(11025, true)], [0x2F, 0x2A, 0x27]);
+        let bytes = [byte(44100, true), byte(22050, false), byte(11025, true), byte(8000, false)];
+        assert_eq!(bytes, [0x2F, 0x2A, 0x27, 0xE2]);
     }
 }

@@ -155,7 +155,7 @@ impl ScriptReader<'_> {
 
 impl Value {
     /// Appends the value with its type marker.
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Number(number) => {
                 out.push(0);

@@ -13,7 +13,7 @@ pub(super) const MAX_BODY_BYTES: usize = (1 << 24) - 1;
 
 /// TagType of a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TagType {
+pub(crate) enum TagType {
     Audio = 8,
     Video = 9,
     Script = 18,
@@ -21,7 +21,7 @@ pub(super) enum TagType {
 
 impl TagType {
     /// The type with this number.
-    pub(super) fn known(number: u8) -> Option<Self> {
+    pub(crate) fn known(number: u8) -> Option<Self> {
         [Self::Audio, Self::Video, Self::Script].into_iter().find(|&known| known as u8 == number)
     }
 }

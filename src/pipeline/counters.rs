@@ -9,6 +9,7 @@ use super::Pictures;
 use super::clocks::Clocks;
 use super::damage::Damage;
 use crate::comments::{Texts, metadata};
+use crate::contact_sheet::Thumbnails;
 use crate::time::Time;
 
 /// A number that several threads add to.
@@ -60,6 +61,8 @@ pub(super) struct Counters {
     pub(super) comments: Mutex<Vec<Texts>>,
     /// The picture that is saved beside the film.
     pub(super) poster: Mutex<Option<Frame>>,
+    /// The small pictures for an overview.
+    pub(super) thumbnails: Mutex<Option<Thumbnails>>,
     /// What the user may want to know.
     pub(super) notes: Notes,
     /// Pictures that were encoded.

@@ -12,7 +12,7 @@ use super::clocks::Stage;
 use super::counters::Counters;
 use super::damage::Loss;
 use crate::fit::{Placement, Rectangle, Shape};
-use crate::options::{Filter, Fit, Options, Size};
+use crate::options::{Filter, Fit, FrameRate, Options, Size};
 use crate::poster::Search;
 use crate::scale::{Region, Scaler};
 use crate::time::Time;
@@ -64,6 +64,7 @@ pub(super) struct Pictures {
     before_start: Option<theora::DecodedFrame>,
     longest: Time,
     poster: Option<Search>,
+    limit: Option<Limit>,
     counters: Arc<Counters>,
 }
 
@@ -90,6 +91,7 @@ impl Pictures {
             before_start: None,
             longest: options.longest(),
             poster: options.poster.as_ref().map(|poster| Search::new(poster.at.map(|at| at - options.start))),
+            limit: options.frame_rate_limit.map(Limit::new),
             counters,
         }
     }
@@ -120,12 +122,15 @@ impl Pictures {
                     return;
                 }
                 self.start(time);
+                self.show_dropped(time);
                 self.idle_until = time;
                 self.ready.push_back(Picture::Idle { time });
             }
             VideoInput::End { time } => {
                 self.drain();
                 self.start(Time::MAX);
+                // For a moment alone it is not worth it.
+                self.show_dropped(time - self.limit.as_ref().map_or(Time::ZERO, Limit::step));
                 self.ready.push_back(Picture::End { time });
             }
         }
@@ -146,6 +151,9 @@ impl Pictures {
             let frame = link.scale(&decoded, self.used.try_recv().ok());
             if next > Time::ZERO {
                 save(&mut self.poster, &frame, Time::ZERO, &self.counters);
+                if let Some(limit) = &mut self.limit {
+                    limit.is_due(Time::ZERO);
+                }
                 self.ready.push_back(Picture::New { frame, time: Time::ZERO });
             }
         }
@@ -165,11 +173,22 @@ impl Pictures {
         let picture = match decoded.kind() {
             Ok(theora::FrameKind::Key | theora::FrameKind::Inter) => {
                 let _running = self.counters.clocks.enter(Stage::Scale);
-                let frame = link.scale(decoded, self.used.try_recv().ok());
+                // What changes after it is told from it, so it is scaled whether it is shown or not.
+                let dropped = self.limit.as_mut().and_then(|limit| limit.dropped.take());
+                let frame = link.scale(decoded, dropped.or_else(|| self.used.try_recv().ok()));
                 save(&mut self.poster, &frame, time, &self.counters);
+                let shown = match &mut self.limit {
+                    Some(limit) => limit.show(frame, time),
+                    None => Some(frame),
+                };
+                let Some(frame) = shown else { return };
                 Picture::New { frame, time }
             }
-            Ok(theora::FrameKind::Repeat) => Picture::Repeat { time },
+            // What was dropped before is shown if it stands long enough.
+            Ok(theora::FrameKind::Repeat) => {
+                let dropped = self.limit.as_mut().and_then(|limit| limit.show_dropped(time));
+                dropped.map_or(Picture::Repeat { time }, |frame| Picture::New { frame, time })
+            }
             // The picture before stands in for one that cannot be decoded.
             Err(_) => {
                 self.counters.damaged.add(1);
@@ -183,6 +202,70 @@ impl Pictures {
             // Too late: what comes after it has been shown.
             self.counters.damage.add(Loss::pictures(1, time, time));
         }
+    }
+}
+
+impl Pictures {
+    /// Shows a picture that was dropped as soon as one is due, unless something may come at `next` before that.
+    fn show_dropped(&mut self, next: Time) {
+        let Some(limit) = &mut self.limit else { return };
+        let time = limit.next_due();
+        if time < next {
+            let frame = limit.show_dropped(time);
+            self.ready.extend(frame.map(|frame| Picture::New { frame, time }));
+        }
+    }
+}
+
+/// Drops pictures where there are more than wanted: of those from a point of a grid to the next, the first one stays.
+struct Limit {
+    rate: FrameRate,
+    /// The point of the grid before the picture that was shown last.
+    last: Option<i64>,
+    /// The last picture, if it was dropped.
+    dropped: Option<Frame>,
+}
+
+impl Limit {
+    fn new(rate: FrameRate) -> Self {
+        Self { rate, last: None, dropped: None }
+    }
+
+    /// Whether a picture at `time` is shown.
+    fn is_due(&mut self, time: Time) -> bool {
+        // The nearest point is the one before what lies half a step earlier. A 1024th is given, lest rounding decide.
+        let half = Time::from_units(511, 1024 * self.rate.numerator, self.rate.denominator);
+        let point = (time - half).to_units(self.rate.numerator, self.rate.denominator);
+        let is_due = self.last.is_none_or(|last| point > last);
+        if is_due {
+            self.last = Some(point);
+        }
+        is_due
+    }
+
+    /// Gives a picture back if it is shown, else keeps it.
+    fn show(&mut self, frame: Frame, time: Time) -> Option<Frame> {
+        if self.is_due(time) {
+            return Some(frame);
+        }
+        self.dropped = Some(frame);
+        None
+    }
+
+    /// The last picture, if it was dropped and is due at `time`.
+    fn show_dropped(&mut self, time: Time) -> Option<Frame> {
+        if self.dropped.is_some() && self.is_due(time) { self.dropped.take() } else { None }
+    }
+
+    /// From one point of the grid to the next.
+    fn step(&self) -> Time {
+        Time::from_units(1, self.rate.numerator, self.rate.denominator)
+    }
+
+    /// The next point of the grid.
+    fn next_due(&self) -> Time {
+        let point = self.last.map_or(0, |last| last.saturating_add(1));
+        Time::from_units(point, self.rate.numerator, self.rate.denominator)
     }
 }
 
@@ -200,8 +283,11 @@ impl Iterator for Pictures {
     }
 }
 
-/// Keeps a picture if it is the best one so far for the poster.
+/// Keeps a picture if it is the best one so far for the poster, and if it is due for the contact sheet.
 fn save(search: &mut Option<Search>, frame: &Frame, time: Time, counters: &Counters) {
+    if let Some(thumbnails) = &mut *counters.thumbnails.lock().unwrap_or_else(PoisonError::into_inner) {
+        thumbnails.take(frame, time);
+    }
     if let Some(search) = search {
         let mut poster = counters.poster.lock().unwrap_or_else(PoisonError::into_inner);
         if search.is_better(frame, time, poster.is_none()) {
@@ -361,6 +447,35 @@ mod tests {
     use crate::ogg::{Codec, Demuxer, HeaderCollector};
     use std::num::NonZeroUsize;
     use std::sync::mpsc::channel;
+
+    #[test]
+    fn what_was_dropped_is_shown_if_it_stands() {
+        let at = Time::from_milliseconds;
+        let frame = |luma: u8| {
+            let mut frame = Frame::new(PixelFormat::Yuv420, 2, 2);
+            frame.planes[0].data_mut().fill(luma);
+            frame
+        };
+        let luma = |frame: Option<Frame>| frame.map(|frame| frame.planes[0].data()[0]);
+        let mut limit = Limit::new("2".parse().unwrap());
+        let mut shown = [(1, 0), (2, 40), (3, 80)].map(|(n, time)| luma(limit.show(frame(n), at(time))));
+        assert_eq!(shown, [Some(1), None, None]);
+        shown = [480, 500, 520].map(|time| luma(limit.show_dropped(at(time))));
+        assert_eq!((shown, limit.next_due()), ([None, Some(3), None], at(1000)));
+        // Nothing is due if nothing was dropped, and that does not use up the point.
+        assert_eq!(luma(limit.show_dropped(at(1000))), None);
+        assert_eq!(luma(limit.show(frame(4), at(1010))), Some(4));
+        // Pictures at 60 Hz that are shown.
+        let shown = |rate: &str| -> Vec<i64> {
+            let mut limit = Limit::new(rate.parse().unwrap());
+            (0..600).filter(|&n| limit.is_due(Time::from_units(n, 60, 1))).collect()
+        };
+        assert_eq!(shown("25").len(), 250);
+        assert_eq!(shown("25")[..6], [0, 3, 5, 8, 10, 12]);
+        for (rate, every) in [("60", 1), ("30", 2), ("20", 3), ("7.5", 8)] {
+            assert_eq!(shown(rate), (0..600).step_by(every).collect::<Vec<_>>());
+        }
+    }
 
     /// Copies what fits from one picture to another, from even coordinates to even coordinates.
     fn copy(source: &FrameView<'_>, from: (usize, usize), target: &mut Frame, to: (usize, usize)) {

@@ -1,7 +1,7 @@
 //! The last stage: puts video and audio tags in order of time and hands them to the muxer.
 
 use std::collections::VecDeque;
-use std::io::Write;
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use oggflv_sorenson::Packet;
 
 use super::counters::Counters;
-use super::{Progress, Report, Stop, Target};
+use super::{CopiedSound, Progress, Report, Stop, Target};
 use crate::comments::Texts;
 use crate::error::InputError;
 use crate::flv::{AudioFormat, Muxer, VideoFormat};
@@ -82,6 +82,9 @@ pub(super) fn run<W: Write>(
     observe: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<(W, Vec<u8>, Report), Stop> {
     let mut interleaver = Interleaver::new(target.body, target.streaming);
+    if let Some(sound) = target.sound {
+        interleaver.copy_sound(sound);
+    }
     let mut is_first = true;
     let mut observed = Instant::now();
     while !interleaver.is_complete() {
@@ -132,6 +135,8 @@ struct Interleaver<W: Write> {
     head_bytes: Option<u64>,
     video: Queue<Packet>,
     audio: Queue<Vec<u8>>,
+    /// Sound in place of that which the encoder gives.
+    copied: Option<CopiedSound>,
     video_format: Option<VideoFormat>,
     audio_format: Option<AudioFormat>,
     /// By how much pictures are held back, so that they meet the sound that decoders delay.
@@ -155,6 +160,7 @@ impl<W: Write> Interleaver<W> {
             head_bytes: None,
             video: Queue::default(),
             audio: Queue::default(),
+            copied: None,
             video_format: None,
             audio_format: None,
             delay: Time::ZERO,
@@ -165,6 +171,35 @@ impl<W: Write> Interleaver<W> {
             time: Time::ZERO,
             end: Time::ZERO,
         }
+    }
+
+    /// Takes sound from a file, and none from the encoder.
+    fn copy_sound(&mut self, sound: CopiedSound) {
+        self.audio_format = Some(sound.frames.format());
+        self.delay = sound.frames.delay();
+        self.copied = Some(sound);
+    }
+
+    /// Reads the next frame of copied sound, if it is not there.
+    fn read_sound(&mut self) -> Result<(), Stop> {
+        let Some(sound) = self.copied.as_mut().filter(|_| self.audio.tags.is_empty() && !self.audio.ended)
+        else {
+            return Ok(());
+        };
+        let frame = sound.frames.next_frame();
+        let frame =
+            frame.map_err(|error| InputError::Io(io::Error::other(format!("{}: {error}", sound.name))));
+        match frame.map_err(Stop::Input)? {
+            Some((time, frame)) if time < sound.longest + self.delay => {
+                self.held_bytes += frame.len();
+                self.audio.tags.push_back((time, frame));
+            }
+            _ => {
+                self.audio.ended = true;
+                self.end = self.end.max((sound.frames.end() - self.delay).min(sound.longest));
+            }
+        }
+        Ok(())
     }
 
     fn is_complete(&self) -> bool {
@@ -200,6 +235,7 @@ impl<W: Write> Interleaver<W> {
                 self.held_bytes += frame.len();
                 self.audio.tags.push_back((time, frame));
             }
+            Tag::AudioIdle { .. } | Tag::AudioEnd { .. } if self.copied.is_some() => {}
             Tag::AudioIdle { time } => self.audio.until = time,
             Tag::AudioEnd { time } => {
                 self.audio.ended = true;
@@ -219,6 +255,7 @@ impl<W: Write> Interleaver<W> {
     /// Writes the earliest tag, if it is there; false if it is still to come, or if there is none any more. Of a
     /// picture and sound at the same time the picture comes first.
     fn write_next(&mut self) -> Result<bool, Stop> {
+        self.read_sound()?;
         let (video, audio) = (self.delayed(self.video.bound()), self.audio.bound());
         if video.milliseconds() <= audio.milliseconds() { self.write_picture() } else { self.write_sound() }
     }

@@ -37,7 +37,9 @@ use oggflv_common::Frame;
 use oggflv_sorenson::{FirstPass, RateControl};
 
 use crate::comments::Texts;
+use crate::contact_sheet::Thumbnails;
 use crate::error::{Error, InputError, OutputError};
+use crate::mp3::Frames;
 use crate::ogg::StreamEnd;
 use crate::options::Options;
 use crate::time::Time;
@@ -173,6 +175,17 @@ pub(crate) struct Target<W> {
     pub streaming: bool,
     /// Names and texts for the metadata that go before the comments of the source.
     pub metadata: Texts,
+    /// Sound that is copied in place of the source's.
+    pub sound: Option<CopiedSound>,
+}
+
+/// MP3 frames in place of the source's sound.
+pub(crate) struct CopiedSound {
+    /// The file's name.
+    pub name: String,
+    pub frames: Frames<Box<dyn Read>>,
+    /// How much of it is wanted.
+    pub longest: Time,
 }
 
 /// Chooses the rate control, when it is known how long the content is, or that this cannot be known.
@@ -188,6 +201,8 @@ pub(crate) struct Outcome<W> {
     pub first_pass: Option<FirstPass>,
     /// The picture for the poster, if one is wanted and there is one.
     pub poster: Option<Frame>,
+    /// The small pictures for the contact sheet, if one is wanted.
+    pub thumbnails: Option<Thumbnails>,
 }
 
 /// Runs a conversion: reads the input to its end and writes the tags to the target.
@@ -207,7 +222,8 @@ pub(crate) fn run<R: Read + Send + 'static, W: Write>(
     let (used_pictures, free_pictures) = channel();
     let (recorded, first_pass) = channel();
     let (tags, interleaver_input) = sync_channel(TAGS_AHEAD);
-    let counters = Arc::new(Counters::default());
+    let thumbnails = options.contact_sheet.as_ref().map(|sheet| Thumbnails::new(sheet.grid));
+    let counters = Arc::new(Counters { thumbnails: thumbnails.into(), ..Counters::default() });
     let mut stages = Vec::new();
 
     let (source_options, source_counters) = (options.clone(), counters.clone());
@@ -269,7 +285,8 @@ pub(crate) fn run<R: Read + Send + 'static, W: Write>(
     report.notes = counters.notes.read();
     report.losses = counters.damage.places();
     let poster = counters.poster.lock().unwrap_or_else(PoisonError::into_inner).take();
-    Ok(Outcome { body, head, report, first_pass: first_pass.try_recv().ok(), poster })
+    let thumbnails = counters.thumbnails.lock().unwrap_or_else(PoisonError::into_inner).take();
+    Ok(Outcome { body, head, report, first_pass: first_pass.try_recv().ok(), poster, thumbnails })
 }
 
 /// The thread of a stage and its name.
@@ -363,7 +380,7 @@ mod tests {
         let names = Names { input: "in", output: "out" };
         let mut observe = |_| ControlFlow::Continue(());
         let input = Input { reader: input, ends: Vec::new() };
-        let target = Target { body: Vec::new(), streaming: false, metadata: Vec::new() };
+        let target = Target { body: Vec::new(), streaming: false, metadata: Vec::new(), sound: None };
         let outcome = run(input, target, options, rate(options), &names, &mut observe).unwrap();
         [outcome.head, outcome.body].concat()
     }
@@ -403,7 +420,8 @@ mod tests {
         let (go_on, blocked) = channel();
         let conversion = std::thread::spawn(move || {
             let options = Options { size: Some("16x16".parse().unwrap()), ..Options::default() };
-            let target = Target { body: Blocked(blocked), streaming: true, metadata: Vec::new() };
+            let target =
+                Target { body: Blocked(blocked), streaming: true, metadata: Vec::new(), sound: None };
             let input = Input { reader, ends: Vec::new() };
             let names = Names { input: "in", output: "out" };
             run(input, target, &options, rate(&options), &names, &mut |_| ControlFlow::Continue(())).unwrap()

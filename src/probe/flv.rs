@@ -4,11 +4,12 @@
 
 use std::io::{self, Read};
 
-use oggflv_common::BitReader;
-
 use super::metadata::Metadata;
 use super::{Audio, Findings, Flv, Format, Kind, Probe, Stream, Video, bitrate};
-use crate::flv::{Reader, Tag, Value, read_script};
+use crate::flv::{
+    Reader, Tag, Value, audio_codec_name, picture_size, read_script, sound_format, video_codec_name,
+};
+use crate::mp3;
 use crate::time::Time;
 
 const AUDIO: u8 = 8;
@@ -199,7 +200,8 @@ impl FlvFile {
             }
         }
         if self.mp3.is_none() && matches!(format >> 4, 2 | 14) {
-            self.mp3 = mp3_format(&tag.body[1..]);
+            let header = mp3::FrameHeader::parse(&tag.body[1..]);
+            self.mp3 = header.map(|header| (header.sample_rate, header.channels));
         }
     }
 
@@ -374,7 +376,7 @@ impl FlvFile {
         let first = self.video.first?;
         let codec = match (&self.fourcc, self.video.format) {
             (Some(fourcc), None) => fourcc.clone(),
-            (_, format) => video_codec(format.unwrap_or(0)),
+            (_, format) => video_codec_name(format.unwrap_or(0)),
         };
         let (width, height) = self.size.unwrap_or_default();
         let duration = milliseconds(self.video.duration());
@@ -397,7 +399,7 @@ impl FlvFile {
         let format = self.audio.format?;
         let (sample_rate, channels) = self.mp3.unwrap_or_else(|| sound_format(format));
         let audio = Audio { sample_rate, channels, bits_per_sample: None };
-        let codec = audio_codec(format >> 4);
+        let codec = audio_codec_name(format >> 4);
         Some(Stream { audio: Some(audio), ..self.stream(Kind::Audio, codec, &self.audio, first) })
     }
 
@@ -416,92 +418,4 @@ impl FlvFile {
 
 fn milliseconds(milliseconds: u64) -> Time {
     Time::from_units(milliseconds as i64, 1000, 1)
-}
-
-/// CodecID (FLV specification, E.4.3.1).
-fn video_codec(id: u8) -> String {
-    match id {
-        1 => "JPEG",
-        2 => "Sorenson H.263",
-        3 => "Screen video",
-        4 => "VP6",
-        5 => "VP6 with alpha",
-        6 => "Screen video 2",
-        7 => "H.264",
-        other => return format!("codec {other}"),
-    }
-    .to_owned()
-}
-
-/// SoundFormat (E.4.2.1).
-fn audio_codec(id: u8) -> String {
-    match id {
-        0 | 3 => "PCM",
-        1 => "ADPCM",
-        2 | 14 => "MP3",
-        4..=6 => "Nellymoser",
-        7 => "G.711 A-law",
-        8 => "G.711 mu-law",
-        10 => "AAC",
-        11 => "Speex",
-        other => return format!("codec {other}"),
-    }
-    .to_owned()
-}
-
-/// Sample rate and channels by the first byte of an audio tag (E.4.2.1).
-pub(super) fn sound_format(format: u8) -> (u32, u32) {
-    let rate = match format >> 4 {
-        4 | 11 => 16_000,
-        5 | 14 => 8_000,
-        _ => [5_500, 11_025, 22_050, 44_100][usize::from(format >> 2 & 3)],
-    };
-    (rate, 1 + u32::from(format & 1))
-}
-
-/// Sample rate and channels of an MPEG Layer III frame, by its header (ISO/IEC 11172-3, section 2.4.1.3).
-fn mp3_format(frame: &[u8]) -> Option<(u32, u32)> {
-    let mut bits = BitReader::new(frame);
-    let (sync, version, layer) = (bits.read(11), bits.read(2), bits.read(2));
-    bits.skip(1 + 4);
-    let rate = *[44_100_u32, 48_000, 32_000].get(bits.read(2) as usize)?;
-    bits.skip(2);
-    let channels = if bits.read(2) == 3 { 1 } else { 2 };
-    // The versions are MPEG-2.5, none, MPEG-2, MPEG-1.
-    let shift = [2, u32::MAX, 1, 0][version as usize];
-    (sync == 0x7FF && layer == 1 && !bits.is_past_end())
-        .then(|| Some((rate.checked_shr(shift)?, channels)))?
-}
-
-/// Width and height by the head of a picture, of the codecs that have them there.
-fn picture_size(codec: u8, picture: &[u8]) -> Option<(u32, u32)> {
-    let mut bits = BitReader::new(picture);
-    let size = match codec {
-        // PictureStartCode, Version, TemporalReference, PictureSize.
-        2 => {
-            if bits.read(17) != 1 {
-                return None;
-            }
-            bits.skip(5 + 8);
-            match bits.read(3) {
-                0 => (bits.read(8), bits.read(8)),
-                1 => (bits.read(16), bits.read(16)),
-                2 => (352, 288),
-                3 => (176, 144),
-                4 => (128, 96),
-                5 => (320, 240),
-                6 => (160, 120),
-                _ => return None,
-            }
-        }
-        // BlockWidth, ImageWidth, BlockHeight, ImageHeight.
-        3 | 6 => {
-            bits.skip(4);
-            let width = bits.read(12);
-            bits.skip(4);
-            (width, bits.read(12))
-        }
-        _ => return None,
-    };
-    (!bits.is_past_end()).then_some(size)
 }

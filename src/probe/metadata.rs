@@ -1,8 +1,8 @@
 //! `onMetaData` compared with what the file holds; the definitions are those of `flvmeta --check`.
 
-use super::flv::{FlvFile, sound_format};
+use super::flv::FlvFile;
 use super::{Comment, Findings, Index};
-use crate::flv::Value;
+use crate::flv::{Value, sound_format};
 use crate::time::Time;
 
 /// By how many seconds times, or how many kilobits or frames a second rates may be off.

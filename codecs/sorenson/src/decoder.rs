@@ -43,6 +43,21 @@ pub struct PictureInfo {
     pub macroblocks: MacroblockCounts,
 }
 
+impl PictureInfo {
+    /// What the header at the start of a picture says, without decoding the picture. `bits` and `macroblocks` stay 0.
+    ///
+    /// # Errors
+    /// If the data does not begin with a whole header that follows the standard.
+    pub fn of_header(picture: &[u8]) -> Result<Self, DecodeError> {
+        let mut bits = BitReader::new(picture);
+        let info = read_header(&mut bits)?;
+        if bits.is_past_end() {
+            return Err(DecodeError::UnexpectedEnd { length: picture.len() });
+        }
+        Ok(info)
+    }
+}
+
 /// How many macroblocks of a picture are coded in which way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MacroblockCounts {
