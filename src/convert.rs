@@ -78,7 +78,7 @@ pub fn convert_file(
 /// Converts the Ogg file `input` (or standard input, if it is [`STANDARD_STREAM`]) into an object, while it is made: nothing
 /// is kept here. The object is the same as the file that [`convert_file`] would write.
 ///
-/// The poster goes into a file, which is replaced only if `overwrite` says so.
+/// Poster and contact sheet go into files, which are replaced only if `overwrite` says so.
 ///
 /// # Errors
 /// If the input cannot be converted, or the object cannot be written. Nothing of the object is left then.

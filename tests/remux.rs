@@ -298,11 +298,11 @@ fn mutations_give_right_files_or_errors() {
         }
         let options = if round % 3 == 0 { part(random(3000) as i32, 3500) } else { Options::default() };
         for name in ["out.flv", "out.mp3"] {
-            if let Ok((file, _)) = copy_as(name, &[&bytes[..], &bytes[..]][..1 + round % 2], None, &options) {
-                if name == "out.flv" {
-                    let errors = probe(&file[..]).unwrap().findings;
-                    assert_eq!(errors.errors, 0, "{round}: {:?}", errors.first);
-                }
+            if let Ok((file, _)) = copy_as(name, &[&bytes[..], &bytes[..]][..1 + round % 2], None, &options)
+                && name == "out.flv"
+            {
+                let errors = probe(&file[..]).unwrap().findings;
+                assert_eq!(errors.errors, 0, "{round}: {:?}", errors.first);
             }
         }
     }

@@ -18,7 +18,7 @@ use super::usage_error;
 #[group(skip)]
 pub(super) struct Arguments {
     /// Upload the output when it is complete, to s3://bucket/key.flv or below s3://bucket/prefix/
-    #[arg(long, value_name = "PLACE", help_heading = "Upload")]
+    #[arg(hide_short_help = true, long, value_name = "PLACE", help_heading = "Upload")]
     upload: Option<PathBuf>,
 
     #[command(flatten)]

@@ -15,55 +15,55 @@ use super::values::metadata;
 #[group(skip)]
 pub(super) struct Arguments {
     /// Profile of ~/.aws/config and ~/.aws/credentials
-    #[arg(long, value_name = "NAME", help_heading = "Upload")]
+    #[arg(hide_short_help = true, long, value_name = "NAME", help_heading = "Upload")]
     profile: Option<String>,
 
     /// Region of the bucket; without it, that of the environment or the profile
-    #[arg(long, value_name = "NAME", help_heading = "Upload")]
+    #[arg(hide_short_help = true, long, value_name = "NAME", help_heading = "Upload")]
     region: Option<String>,
 
     /// Address of another server than Amazon's
-    #[arg(long, value_name = "URL", help_heading = "Upload")]
+    #[arg(hide_short_help = true, long, value_name = "URL", help_heading = "Upload")]
     endpoint_url: Option<String>,
 
     /// Put the bucket's name into the path of addresses, as many other servers want it; done anyway if it has dots
-    #[arg(long, help_heading = "Upload")]
+    #[arg(hide_short_help = true, long, help_heading = "Upload")]
     path_style: bool,
 
     /// Make the bucket if it is missing
-    #[arg(long, help_heading = "Upload")]
+    #[arg(hide_short_help = true, long, help_heading = "Upload")]
     create_bucket: bool,
 
     /// Content-Type; without it, the one of the name's ending, such as video/x-flv
-    #[arg(long, value_name = "TYPE", help_heading = "Upload")]
+    #[arg(hide_short_help = true, long, value_name = "TYPE", help_heading = "Upload")]
     content_type: Option<String>,
 
     /// Cache-Control, such as max-age=86400
-    #[arg(long, value_name = "TEXT", help_heading = "Upload")]
+    #[arg(hide_short_help = true, long, value_name = "TEXT", help_heading = "Upload")]
     cache_control: Option<String>,
 
     /// Metadata of the object, such as title=Holidays, served as x-amz-meta-title
-    #[arg(long, value_name = "NAME=TEXT", value_parser = metadata, help_heading = "Upload")]
+    #[arg(hide_short_help = true, long, value_name = "NAME=TEXT", value_parser = metadata, help_heading = "Upload")]
     object_metadata: Vec<(String, String)>,
 
     /// Storage class, such as STANDARD_IA
-    #[arg(long, value_name = "NAME", help_heading = "Upload")]
+    #[arg(hide_short_help = true, long, value_name = "NAME", help_heading = "Upload")]
     storage_class: Option<String>,
 
     /// Canned ACL, such as public-read; without it, none is sent
-    #[arg(long, value_name = "NAME", help_heading = "Upload")]
+    #[arg(hide_short_help = true, long, value_name = "NAME", help_heading = "Upload")]
     acl: Option<String>,
 
     /// Encryption on the server
-    #[arg(long, value_name = "NAME", value_parser = ["AES256", "aws:kms", "aws:kms:dsse"], help_heading = "Upload")]
+    #[arg(hide_short_help = true, long, value_name = "NAME", value_parser = ["AES256", "aws:kms", "aws:kms:dsse"], help_heading = "Upload")]
     sse: Option<String>,
 
     /// Key for --sse aws:kms
-    #[arg(long, value_name = "ID", requires = "sse", help_heading = "Upload")]
+    #[arg(hide_short_help = true, long, value_name = "ID", requires = "sse", help_heading = "Upload")]
     sse_kms_key_id: Option<String>,
 
     /// Do not replace an object; this is so anyway without --overwrite
-    #[arg(long, conflicts_with = "overwrite", help_heading = "Upload")]
+    #[arg(hide_short_help = true, long, conflicts_with = "overwrite", help_heading = "Upload")]
     if_none_match: bool,
 }
 

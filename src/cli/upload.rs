@@ -38,6 +38,10 @@ pub(super) struct Arguments {
     #[arg(short = 'y', long)]
     overwrite: bool,
 
+    /// Let pages of another origin read what is in the bucket, such as https://example.com, or * for all
+    #[arg(long, value_name = "ORIGIN", conflicts_with = "abort")]
+    cors: Vec<String>,
+
     /// Tell what would be sent where, and send nothing
     #[arg(long)]
     dry_run: bool,
@@ -88,6 +92,13 @@ impl Arguments {
         if self.dry_run {
             transfers.iter().for_each(|transfer| transfer.plan(&server));
             return ExitCode::SUCCESS;
+        }
+        for origin in &self.cors {
+            let client = server.client(&target.bucket);
+            if let Err(error) = client.and_then(|client| client.allow_origin(&target.bucket, origin)) {
+                say(&format!("oggflv: {target}: {error}"));
+                return ExitCode::FAILURE;
+            }
         }
         let mut failed = 0;
         for transfer in &transfers {

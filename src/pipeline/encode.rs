@@ -227,7 +227,7 @@ impl<'a> Stage<'a> {
 mod tests {
     use super::*;
     use oggflv_common::PixelFormat;
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::{channel, sync_channel};
 
     /// Once it was said that nothing comes before a time, nothing does, whatever the end turns out to need.
     #[test]
@@ -241,7 +241,8 @@ mod tests {
             let mut pictures = vec![Planned::New { frame, plan, time: at(0) }];
             pictures.extend(repeated.map(|time| Planned::Repeat { time: at(time) }));
             pictures.extend([Planned::Idle { time: at(500) }, Planned::End { time: at(740) }]);
-            let ((used, _used), (tags, sent), (first_pass, _first_pass)) = (channel(), channel(), channel());
+            let ((used, _used), (first_pass, _first_pass)) = (channel(), channel());
+            let (tags, sent) = sync_channel(100);
             let ways_out = WaysOut { used: &used, tags: &tags, first_pass: &first_pass };
             let options = Options::default();
             run(

@@ -54,9 +54,9 @@ const PICTURES_AHEAD: usize = 4;
 /// Pictures that the planning may be ahead of the encoder. Plans are made for twenty pictures at a time, and while
 /// the encoder is busy with those, the next twenty have to come in.
 const PLANS_AHEAD: usize = 20;
-/// Tags that the encoders may be ahead of an output that takes its time. The interleaver holds what has to wait for its
-/// counterpart by itself, so it never has to wait for one stage while this keeps back the other.
-const TAGS_AHEAD: usize = 256;
+/// Tags that the encoders may be ahead of an output that takes its time, about half a minute. The interleaver takes whatever
+/// comes and holds what has to wait for its counterpart, so no stage waits here for another one.
+const TAGS_AHEAD: usize = 2048;
 
 /// How far a conversion has come.
 #[derive(Clone, Copy, Debug, Default)]
@@ -420,7 +420,8 @@ mod tests {
         let (go_on, blocked) = channel();
         let conversion = std::thread::spawn(move || {
             let options = Options { size: Some("16x16".parse().unwrap()), ..Options::default() };
-            let target = Target { body: Blocked(blocked), streaming: true, metadata: Vec::new() };
+            let target =
+                Target { body: Blocked(blocked), streaming: true, metadata: Vec::new(), sound: None };
             let input = Input { reader, ends: Vec::new() };
             let names = Names { input: "in", output: "out" };
             run(input, target, &options, rate(&options), &names, &mut |_| ControlFlow::Continue(())).unwrap()

@@ -89,10 +89,9 @@ impl<I: Iterator<Item = Picture>> Plans<I> {
     fn look_no_farther_than(&mut self, time: Time) {
         if let (Some(&Waiting::New { time: oldest }), Some(lookahead)) =
             (self.waiting.front(), &mut self.lookahead)
+            && time - oldest >= LONGEST_LOOK
         {
-            if time - oldest >= LONGEST_LOOK {
-                lookahead.flush();
-            }
+            lookahead.flush();
         }
     }
 

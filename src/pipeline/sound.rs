@@ -483,7 +483,7 @@ impl<'a> Sink<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::sync_channel;
 
     /// All frames that come of silence up to a time, encoded or not.
     #[test]
@@ -493,7 +493,7 @@ mod tests {
             (11_025, AudioRate::Constant(40_000)),
             (22_050, AudioRate::Quality(4)),
         ] {
-            let (tags, sent) = channel();
+            let (tags, sent) = sync_channel(10_000);
             let options = Options { audio_rate, ..Options::default() };
             let mut sink = Sink::new(source_rate, 1, None, &options, &tags).ok().unwrap();
             let mut encoder = Sink::new(source_rate, 1, None, &options, &tags).ok().unwrap().encoder;
@@ -520,7 +520,7 @@ mod tests {
     /// Once it was said that nothing comes before a time, nothing does, though the encoder is behind.
     #[test]
     fn promises_are_kept() {
-        let (tags, sent) = channel();
+        let (tags, sent) = sync_channel(10_000);
         let options = Options::default();
         let counters = Counters::default();
         let mut output =

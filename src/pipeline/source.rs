@@ -478,10 +478,10 @@ impl Source<'_> {
         if let Some(decoder) = self.link.video.as_mut().and_then(|track| track.decoder.take()) {
             self.video.send(VideoInput::Link(decoder))?;
         }
-        if let Some(track) = &mut self.link.audio {
-            if let Some(decoder) = track.decoder.take() {
-                self.audio.send(AudioInput::Link { decoder, offset: track.offset })?;
-            }
+        if let Some(track) = &mut self.link.audio
+            && let Some(decoder) = track.decoder.take()
+        {
+            self.audio.send(AudioInput::Link { decoder, offset: track.offset })?;
         }
         Ok(())
     }

@@ -255,10 +255,10 @@ impl FlvFile {
         let last = self.last_key.map_or(tag.timestamp, |(last, _)| last);
         self.longest_key_interval = self.longest_key_interval.max(tag.timestamp.saturating_sub(last));
         // An index has one entry for each time.
-        if self.last_key.is_none_or(|(last, _)| last != tag.timestamp) {
-            if let Some(metadata) = &mut self.metadata {
-                metadata.take_key_frame(tag.timestamp, tag.offset);
-            }
+        if self.last_key.is_none_or(|(last, _)| last != tag.timestamp)
+            && let Some(metadata) = &mut self.metadata
+        {
+            metadata.take_key_frame(tag.timestamp, tag.offset);
         }
         self.last_key = Some((tag.timestamp, tag.offset));
     }

@@ -213,7 +213,8 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_refused() {
-        let wrong: [(fn(&mut PublishPlan), &str); 9] = [
+        type Change = fn(&mut PublishPlan);
+        let wrong: [(Change, &str); 9] = [
             (|plan| plan.bucket = "Films".to_owned(), "Films: is no name of a bucket"),
             (|plan| plan.bucket = "a'b".to_owned(), "a'b: is no name of a bucket"),
             (|plan| plan.bucket = "films".to_owned(), "films: the bucket has no name that a site could have"),

@@ -143,10 +143,10 @@ impl Film {
         for path in paths {
             let input = Input::open(path)?;
             let formats = read_formats(&input, go_on)?;
-            let differs = inputs.first().and_then(|(before, expected)| {
-                formats.difference(expected).map(|difference| (before.name.clone(), difference))
-            });
-            if let Some((before, difference)) = differs {
+            if let Some((before, expected)) = inputs.first()
+                && let Some(difference) = formats.difference(expected)
+            {
+                let before = before.name.clone();
                 return Err(input.error(InputError::Different { before, difference }));
             }
             inputs.push((input, formats));

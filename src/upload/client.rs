@@ -13,7 +13,6 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::{ProvideCredentials, SharedHttpClient};
-use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, Connector};
@@ -23,7 +22,7 @@ use tokio::time::timeout;
 use super::error::{UploadError, causes};
 
 /// The region where nothing says which; servers other than AWS' take any.
-const USUAL_REGION: &str = "us-east-1";
+pub(super) const USUAL_REGION: &str = "us-east-1";
 /// How often a request is tried unless `AWS_MAX_ATTEMPTS` tells.
 const ATTEMPTS: u32 = 8;
 /// How long a request, which sends a part of 8 MiB or more, may wait for the first byte of its answer.
@@ -80,23 +79,8 @@ impl Client {
         Ok(Self { runtime: Arc::new(runtime), config: Arc::new(config), path_style, interrupted })
     }
 
-    /// Makes a bucket. One that is there and belongs to the user will do.
-    ///
-    /// # Errors
-    /// If the name is taken, or what the server says.
-    pub fn create_bucket(&self, bucket: &str) -> Result<(), UploadError> {
-        let region = self.config.region().map_or(USUAL_REGION, Region::as_ref);
-        // The first region is the only one that must not be named.
-        let constraint = (region != USUAL_REGION).then(|| {
-            let region = BucketLocationConstraint::from(region);
-            CreateBucketConfiguration::builder().location_constraint(region).build()
-        });
-        let request =
-            self.s3(bucket).create_bucket().bucket(bucket).set_create_bucket_configuration(constraint);
-        match self.wait(async { Ok(request.send().await?) }) {
-            Err(UploadError::Server { code, .. }) if code == "BucketAlreadyOwnedByYou" => Ok(()),
-            result => result.map(drop),
-        }
+    pub(super) fn region(&self) -> &str {
+        self.config.region().map_or(USUAL_REGION, Region::as_ref)
     }
 
     /// The SDK's client for a bucket.

@@ -126,9 +126,7 @@ impl<E: ProvideErrorMetadata + StdError + 'static> From<SdkError<E, HttpResponse
             (Some("NoSuchBucket"), _) => Self::NoBucket,
             (Some("BucketAlreadyExists"), _) => Self::BucketTaken,
             (Some("NoSuchUpload"), _) => Self::NoUpload,
-            (Some("PreconditionFailed" | "ConditionalRequestConflict"), _) | (None, Some(412)) => {
-                Self::Exists
-            }
+            (Some("PreconditionFailed"), _) | (None, Some(412)) => Self::Exists,
             (
                 Some(
                     "PermanentRedirect"

@@ -14,6 +14,9 @@ use super::sender::Sender;
 use super::state::State;
 use super::{Client, Location, MAX_PARTS, ObjectOptions, PART_BYTES, Uploaded};
 
+/// What the server says of parts, by their numbers.
+type ListedParts = BTreeMap<i32, Listed>;
+
 /// How far an upload has come.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -71,7 +74,7 @@ impl Client {
 
         let (multipart, mut listed) = match self.unfinished(file, location, resume)? {
             Some(unfinished) => unfinished,
-            None => (self.wait(Multipart::create(s3, location, options))?, BTreeMap::new()),
+            None => (self.wait(Multipart::create(s3, location, options))?, ListedParts::new()),
         };
         // Without the file, `ListMultipartUploads` finds the upload.
         let _ = State::new(location, multipart.upload_id()).save(file);
@@ -109,7 +112,7 @@ impl Client {
         file: &Path,
         location: &Location,
         resume: bool,
-    ) -> Result<Option<(Multipart, BTreeMap<i32, Listed>)>, UploadError> {
+    ) -> Result<Option<(Multipart, ListedParts)>, UploadError> {
         let s3 = self.s3(&location.bucket);
         let known =
             State::load(file, location).map(|state| Multipart::resume(s3.clone(), location, state.upload_id));

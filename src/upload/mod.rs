@@ -11,6 +11,7 @@
 //! which the server checks; the parts' make up that of the whole object, which the server is told when it puts the parts
 //! together and which is compared with what it then says it has.
 
+mod bucket;
 mod checksum;
 mod client;
 mod error;

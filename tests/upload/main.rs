@@ -424,6 +424,12 @@ fn a_folder_goes_below_a_prefix() {
     ];
     assert_eq!(log, expected);
     assert_eq!(server.object("page/ruffle/core.wasm").unwrap(), b"ruffle/core.wasm");
+    // Rules are added to those that are there, once.
+    for origin in ["https://a.example", "https://b.example", "https://a.example"] {
+        assert_success(&run(server.address, &[&arguments[..], &["-y", "--cors", origin]].concat()));
+    }
+    assert_eq!(server.origins(), ["https://a.example", "https://b.example"]);
+    assert_eq!(server.take_log().iter().filter(|line| *line == "PutBucketCors").count(), 2);
 }
 
 #[test]

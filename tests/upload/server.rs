@@ -1,6 +1,6 @@
 //! An S3 server in this process: `s3s-fs`, which checks signatures and payloads, with what it lacks laid over it. It has
 //! no checksums and no ETags of parts (they are checked, kept and listed here), no `ListMultipartUploads`, no checksum of
-//! an object made of parts (compared and kept here), no
+//! an object made of parts (compared and kept here), no CORS, no
 //! name for a payload that differs from its SHA-256, and it takes uploads to buckets that do not exist.
 
 use std::collections::{BTreeMap, HashMap};
@@ -58,6 +58,8 @@ struct State {
     uploads: BTreeMap<String, Upload>,
     /// Checksums of objects made of parts, by their paths.
     objects: HashMap<PathBuf, String>,
+    /// Rules by bucket.
+    cors: HashMap<String, CORSRules>,
     /// What was asked for, a line each.
     log: Vec<String>,
 }
@@ -139,6 +141,12 @@ impl Server {
         parts
     }
 
+    /// Whose pages may read what is in the bucket.
+    pub(crate) fn origins(&self) -> Vec<String> {
+        let rules = self.state().cors.get(BUCKET).cloned().unwrap_or_default();
+        rules.into_iter().flat_map(|rule| rule.allowed_origins).collect()
+    }
+
     /// How many uploads are unfinished, by the keys.
     pub(crate) fn unfinished(&self) -> Vec<String> {
         self.state().uploads.values().map(|upload| upload.key.clone()).collect()
@@ -193,6 +201,26 @@ impl S3 for Layer {
         request: S3Request<CreateBucketInput>,
     ) -> S3Result<S3Response<CreateBucketOutput>> {
         self.fs.create_bucket(request).await
+    }
+
+    async fn get_bucket_cors(
+        &self,
+        request: S3Request<GetBucketCorsInput>,
+    ) -> S3Result<S3Response<GetBucketCorsOutput>> {
+        let rules = self.state().cors.get(&request.input.bucket).cloned();
+        let cors_rules = Some(rules.ok_or_else(|| s3_error!(NoSuchCORSConfiguration))?);
+        Ok(S3Response::new(GetBucketCorsOutput { cors_rules }))
+    }
+
+    async fn put_bucket_cors(
+        &self,
+        request: S3Request<PutBucketCorsInput>,
+    ) -> S3Result<S3Response<PutBucketCorsOutput>> {
+        let input = request.input;
+        self.check_bucket(&input.bucket)?;
+        self.log("PutBucketCors".to_owned());
+        self.state().cors.insert(input.bucket, input.cors_configuration.cors_rules);
+        Ok(S3Response::new(PutBucketCorsOutput::default()))
     }
 
     async fn head_object(
