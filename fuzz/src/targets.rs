@@ -178,7 +178,7 @@ pub(crate) fn remux(bytes: &[u8]) {
     for (inputs, name, options) in [
         (vec![input.clone()], "whole.flv", remux::Options::default()),
         (vec![input.clone(), input.clone()], "part.flv", part.clone()),
-        (vec![input.clone()], "sound.mp3", part),
+        (vec![input], "sound.mp3", part),
         (vec![picture], "under.flv", sound),
     ] {
         let output = folder.path().join(name);
