@@ -114,8 +114,7 @@ async function assertColour(page) {
 async function goesTo(page, seconds) {
   await until(`goes to ${seconds} s`, async () => Math.abs((await time(page)) - seconds - 1) <= 3, 10);
   await plays(page);
-  await page.waitForTimeout(300);
-  await assertColour(page);
+  await showsIt(page);
 }
 
 /// A key moves it by so many seconds or to the next key frame.
@@ -124,8 +123,14 @@ async function moves(page, key, seconds) {
   await page.keyboard.press(key);
   const isThere = async () => Math.abs((await time(page)) - wanted) < Math.min(3, Math.abs(seconds) / 2);
   await until(`${key} goes to ${wanted} s`, isThere, 10);
+  await showsIt(page);
+}
+
+/// The picture follows the time that is shown, on a busy machine after a while.
+async function showsIt(page) {
   await page.waitForTimeout(300);
-  await assertColour(page);
+  const isRight = () => assertColour(page).then(() => true, () => false);
+  await until("shows the picture of the place it went to", isRight, 5);
 }
 
 async function assertSilent(page) {
