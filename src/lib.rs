@@ -6,6 +6,24 @@
 //! ```
 //!
 //! [`convert_file`] does the whole job; its stages can be used one by one.
+//!
+//! ```
+//! use std::ops::ControlFlow;
+//! use std::path::Path;
+//!
+//! use oggflv::{Options, convert_file};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! let output = folder.path().join("out.flv");
+//! let options = Options { size: Some("160x120".parse()?), ..Options::default() };
+//! let report = convert_file(Path::new("tests/media/flash-click.ogv"), &output, false, &options, &mut |progress| {
+//!     println!("{:.1} s", progress.time.seconds());
+//!     ControlFlow::Continue(()) // Break ends the conversion, and nothing is left of the output
+//! })?;
+//! assert_eq!(report.size, Some((160, 120)));
+//! assert_eq!(std::fs::metadata(output)?.len(), report.bytes);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 // Allowed in the scaler's vector kernels only.
 #![deny(unsafe_code)]

@@ -113,6 +113,24 @@ impl Summary {
 ///
 /// The head holds the index of the key frames, so its size is not known before the end; whoever owns the output
 /// puts it in front of the body. Tags are to come in order of their timestamps.
+///
+/// ```
+/// use oggflv::flv::{Muxer, Reader, VideoFormat};
+/// use oggflv_common::{Frame, PixelFormat};
+/// use oggflv_sorenson::{Config, Encoder};
+///
+/// let (width, height) = (160, 120);
+/// let mut encoder = Encoder::new(Config { width, height, quantizer: 5, keyint: 250 })?;
+/// let mut muxer = Muxer::new(Vec::new(), Some(VideoFormat { width, height }), None);
+/// for number in 0..25 {
+///     let picture = encoder.encode(&Frame::new(PixelFormat::Yuv420, width, height))?;
+///     muxer.write_video(40 * number, picture.key, &picture.data)?;
+/// }
+/// let (body, head) = muxer.finish(1000)?;
+/// let file = [head, body].concat();
+/// assert!(Reader::new(&file[..])?.header().has_video());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Muxer<W> {
     body: W,

@@ -91,6 +91,19 @@ pub struct Damage {
 /// Takes an Ogg file apart into packets.
 ///
 /// Streams that cannot be decoded ([`Codec::is_decoded`]) are listed, but no packets of them are assembled.
+///
+/// ```
+/// use oggflv::ogg::{Codec, Demuxer};
+///
+/// let mut demuxer = Demuxer::new(std::fs::File::open("tests/media/flash-click.ogv")?);
+/// let mut packets = 0;
+/// while let Some(packet) = demuxer.next_packet()? {
+///     packets += usize::from(demuxer.streams()[packet.stream].codec == Codec::Theora);
+/// }
+/// assert!(packets > 3, "three headers, then pictures");
+/// assert!(!demuxer.damage().truncated);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Demuxer<R> {
     scanner: PageScanner<R>,
     chain: Chain,
