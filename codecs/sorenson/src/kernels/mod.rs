@@ -5,7 +5,9 @@ pub(crate) mod scalar;
 #[allow(unsafe_code)] // vector loads and stores, and entering code that was compiled for AVX2
 mod x86;
 
-use oggflv_common::simd::{Isa, Level};
+#[cfg(target_arch = "x86_64")]
+use oggflv_common::simd::Isa;
+use oggflv_common::simd::Level;
 
 /// Coefficients or their quantised levels, column by column: index `8 u + v`, `u` being the horizontal frequency.
 pub(crate) type Block = [i16; 64];
