@@ -4,7 +4,7 @@ use crate::block::Levels;
 use crate::kernels::{Block, Kernels, STRIDE};
 use crate::planes::MbSamples;
 use crate::quant::{divisor, quantize};
-use crate::trellis;
+use crate::trellis::Trellis;
 use oggflv_common::simd::Level;
 
 /// The inner loops at one level, and samples for them to work on: each method works on one macroblock.
@@ -49,9 +49,7 @@ impl KernelBench {
     /// Interpolation in both directions, and Hadamard-transformed differences.
     #[must_use]
     pub fn satd(&self) -> u32 {
-        let mut prediction = [0; 256];
-        (self.kernels.predict_16)(&self.reference, REFERENCE_STRIDE, 3, &mut prediction);
-        (self.kernels.satd_16)(self.source.luma(), &prediction)
+        (self.kernels.satd_16)(self.source.luma(), &self.reference, REFERENCE_STRIDE, 3)
     }
 
     /// What is lost by skipping.
@@ -79,8 +77,9 @@ impl KernelBench {
     #[must_use]
     pub fn trellis(&self) -> i32 {
         let lambda = 54 * i32::from(QUANTIZER).pow(2);
+        let mut trellis = Trellis::new();
         let gain = |(i, mut levels): (usize, Levels)| {
-            trellis::optimize(&self.coefficients[i % 2], QUANTIZER, lambda, 0, &mut levels)
+            trellis.optimize(&self.coefficients[i % 2], QUANTIZER, lambda, 0, &mut levels)
         };
         self.levels().enumerate().map(gain).sum()
     }

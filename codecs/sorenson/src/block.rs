@@ -97,24 +97,24 @@ fn write_tcoef(sink: &mut impl BitSink, last: bool, run: usize, level: i16) {
     sink.put(level as u32 & ((1 << width) - 1), width);
 }
 
-/// Bits of a TCOEF by LAST, RUN and the magnitude of LEVEL, all above 63 taken as 64.
-pub(crate) static TCOEF_BITS: [[[u8; 65]; 64]; 2] = {
-    let mut bits = [[[22; 65]; 64]; 2];
-    let mut last = 0;
-    while last < 2 {
-        let mut run = 0;
-        while run < 64 {
+/// Bits of a TCOEF by RUN, the magnitude of LEVEL, all above 63 taken as 64, and LAST.
+pub(crate) static TCOEF_BITS: [[[u8; 2]; 65]; 64] = {
+    let mut bits = [[[22; 2]; 65]; 64];
+    let mut run = 0;
+    while run < 64 {
+        let mut last = 0;
+        while last < 2 {
             let mut level = 0;
             while level <= MAX_LEVEL {
                 if TCOEF_CODES[last][run][level].len != 0 {
-                    bits[last][run][level] = TCOEF_CODES[last][run][level].len;
+                    bits[run][level][last] = TCOEF_CODES[last][run][level].len;
                 }
                 level += 1;
             }
-            bits[last][run][64] = 26;
-            run += 1;
+            bits[run][64][last] = 26;
+            last += 1;
         }
-        last += 1;
+        run += 1;
     }
     bits
 };
@@ -148,7 +148,7 @@ mod tests {
                 for level in 1..=1023i16 {
                     let expected = bits(last == 1, run, level);
                     let magnitude = usize::from(level.unsigned_abs()).min(64);
-                    assert_eq!(u64::from(TCOEF_BITS[last][run][magnitude]), expected);
+                    assert_eq!(u64::from(TCOEF_BITS[run][magnitude][last]), expected);
                     assert_eq!(bits(last == 1, run, -level), expected);
                 }
             }

@@ -3,7 +3,7 @@
 //! Costs are 64 times squared errors plus lambda times bits. Errors of coefficients count as those of samples, since
 //! the transform is orthonormal; coefficients are scaled by 8, which gives the 64.
 
-use crate::block::Levels;
+use crate::block::{Levels, SCAN, TCOEF_BITS};
 use crate::encoder::Coding;
 use crate::kernels::{Block, Kernels, STRIDE};
 use crate::macroblock::{Macroblock, MbType, wrap_mvd};
@@ -14,10 +14,7 @@ use crate::picture::PictureType;
 use crate::planes::{BLOCK_START, MbSamples};
 use crate::quant::{SCALE_BITS, dequantize, dequantize_block, quantize, quantize_intra_dc};
 use crate::tables::{CBPY, Code, MCBPC_I, MCBPC_P};
-use crate::{
-    block::{SCAN, TCOEF_BITS},
-    trellis,
-};
+use crate::trellis::Trellis;
 
 /// A way to code a macroblock.
 #[derive(Clone, Debug)]
@@ -47,8 +44,14 @@ impl Candidate {
 pub(crate) struct Candidates {
     pub(crate) best: Box<Candidate>,
     trial: Box<Candidate>,
-    /// Room for the coefficients of a candidate.
-    coefficients: Box<[[Block; 2]; 3]>,
+    work: Box<Workspace>,
+}
+
+/// Room for what is in work of a candidate.
+#[derive(Clone, Debug)]
+struct Workspace {
+    coefficients: [[Block; 2]; 3],
+    trellis: Trellis,
 }
 
 impl Candidates {
@@ -59,7 +62,8 @@ impl Candidates {
             quantizer: 0,
             cost: 0,
         });
-        Self { best: none.clone(), trial: none, coefficients: Box::new([[[0; 64]; 2]; 3]) }
+        let work = Workspace { coefficients: [[[0; 64]; 2]; 3], trellis: Trellis::new() };
+        Self { best: none.clone(), trial: none, work: Box::new(work) }
     }
 
     /// Keeps the trial if it costs less.
@@ -132,7 +136,7 @@ impl<'a> Decision<'a> {
 
     /// Decides in an I picture, or where a macroblock must be refreshed.
     pub(crate) fn intra(&self, candidates: &mut Candidates) {
-        self.code_intra(&mut candidates.best, &mut candidates.coefficients);
+        self.code_intra(&mut candidates.best, &mut candidates.work);
     }
 
     /// Decides in a P picture.
@@ -161,14 +165,14 @@ impl<'a> Decision<'a> {
         if found.cost > 16 * effort.intra_bias
             && found.cost > 16 * ((self.coding.kernels.activity_16)(self.source.luma()) + effort.intra_bias)
         {
-            self.code_intra(&mut candidates.trial, &mut candidates.coefficients);
+            self.code_intra(&mut candidates.trial, &mut candidates.work);
             candidates.keep_cheaper();
         }
     }
 
     /// Codes the macroblock with the given vectors, and keeps that if it costs less.
     fn try_inter(&self, mb_type: MbType, mvs: [Mv; 4], candidates: &mut Candidates) {
-        self.code_inter(mb_type, mvs, &mut candidates.trial, &mut candidates.coefficients);
+        self.code_inter(mb_type, mvs, &mut candidates.trial, &mut candidates.work);
         candidates.keep_cheaper();
     }
 
@@ -189,18 +193,19 @@ impl<'a> Decision<'a> {
         out.cost = error + i64::from(self.lambda);
     }
 
-    fn code_intra(&self, out: &mut Candidate, coefficients: &mut [[Block; 2]; 3]) {
+    fn code_intra(&self, out: &mut Candidate, work: &mut Workspace) {
         let macroblock = &mut out.macroblock;
         macroblock.reset(MbType::Intra);
         macroblock.dquant = self.dquant;
         out.quantizer = self.changed_quantizer();
         out.prediction = MbSamples::ZERO;
+        let Workspace { coefficients, trellis } = work;
         self.transform(self.source, &out.prediction, coefficients);
         let (mut base, mut gains) = (0, [0; 6]);
         for (bi, block) in coefficients.iter().flatten().enumerate() {
             let levels = &mut macroblock.levels[bi];
             if self.block_is_visible(bi) {
-                gains[bi] = self.quantize(block, out.quantizer, true, bi, levels);
+                gains[bi] = self.quantize(block, out.quantizer, true, bi, levels, trellis);
             }
             let dc = quantize_intra_dc(block[0]);
             levels.levels[0] = dc;
@@ -251,13 +256,7 @@ impl<'a> Decision<'a> {
     }
 
     /// Codes the macroblock with the given vectors.
-    fn code_inter(
-        &self,
-        mb_type: MbType,
-        mvs: [Mv; 4],
-        out: &mut Candidate,
-        coefficients: &mut [[Block; 2]; 3],
-    ) {
+    fn code_inter(&self, mb_type: MbType, mvs: [Mv; 4], out: &mut Candidate, work: &mut Workspace) {
         let macroblock = &mut out.macroblock;
         macroblock.reset(mb_type);
         macroblock.mvs = mvs;
@@ -294,6 +293,7 @@ impl<'a> Decision<'a> {
             negligible_error(quantizer, self.lambda, self.coding.effort.negligible),
             negligible_error(quantizer, self.chroma_lambda, 5),
         ];
+        let Workspace { coefficients, trellis } = work;
         for (pair, coefficients) in coefficients.iter_mut().enumerate() {
             let blocks = [2 * pair, 2 * pair + 1];
             let negligible = negligible[pair / 2];
@@ -304,7 +304,8 @@ impl<'a> Decision<'a> {
             (self.coding.kernels.forward_2)(source, prediction, coefficients);
             for (bi, block) in blocks.into_iter().zip(coefficients) {
                 if errors[bi] > negligible && self.block_is_visible(bi) {
-                    gains[bi] = self.quantize(block, quantizer, false, bi, &mut macroblock.levels[bi]);
+                    gains[bi] =
+                        self.quantize(block, quantizer, false, bi, &mut macroblock.levels[bi], trellis);
                 }
             }
         }
@@ -331,7 +332,7 @@ impl<'a> Decision<'a> {
         }
     }
 
-    /// Quantises a block; returns the gain over no coefficients, as [`trellis::optimize`] does.
+    /// Quantises a block; returns the gain over no coefficients, as [`Trellis::optimize`] does.
     fn quantize(
         &self,
         coefficients: &Block,
@@ -339,13 +340,14 @@ impl<'a> Decision<'a> {
         intra: bool,
         bi: usize,
         levels: &mut Levels,
+        trellis: &mut Trellis,
     ) -> i32 {
         let coding = self.coding;
         let divisor = coding.divisors[usize::from(quantizer)][usize::from(intra)];
         quantize(coding.kernels, coefficients, divisor, intra, levels);
         let lambda = if bi < 4 { self.lambda } else { self.chroma_lambda };
         let gain = if coding.effort.trellis {
-            trellis::optimize(coefficients, quantizer, lambda, usize::from(intra), levels)
+            trellis.optimize(coefficients, quantizer, lambda, usize::from(intra), levels)
         } else {
             gain(coefficients, quantizer, lambda, intra, levels)
         };
@@ -457,7 +459,7 @@ fn gain(coefficients: &Block, quantizer: u8, lambda: i32, intra: bool, levels: &
         let (c, level) = (i32::from(coefficients[at]), levels.levels[at]);
         let error = c - (i32::from(dequantize(level, quantizer)) << SCALE_BITS);
         let magnitude = usize::from(level.unsigned_abs()).min(64);
-        let bits = TCOEF_BITS[usize::from(mask == 0)][position - next][magnitude];
+        let bits = TCOEF_BITS[position - next][magnitude][usize::from(mask == 0)];
         gain += error * error - c * c + lambda * i32::from(bits);
         next = position + 1;
     }

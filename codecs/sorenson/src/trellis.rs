@@ -8,107 +8,137 @@ use crate::block::{Levels, SCAN, TCOEF_BITS};
 use crate::kernels::Block;
 use crate::quant::{SCALE_BITS, dequantize};
 
-/// The best way to reach a coefficient that is not zero.
-#[derive(Clone, Copy)]
-struct Node {
-    /// Position in the order of transmission, plus 1.
-    place: u8,
-    /// Magnitude of its level.
-    level: i16,
-    /// Index of the node before it; node 0 is the start of the block.
-    before: u8,
-    /// Gain of all levels up to here, bits taken into account.
-    cost: i32,
-}
-
 /// Levels of at least this magnitude are worth more than any run: nothing leads past them.
 const CERTAIN: i16 = 3;
 
-/// Chooses among `levels` (the quotients), the next smaller ones, and zero. `first` is 1 behind INTRADC.
-///
-/// Returns what is gained over a block without coefficients: 64 times the change of the squared error plus lambda
-/// times the bits, 0 or less.
-pub(crate) fn optimize(
-    coefficients: &Block,
-    quantizer: u8,
-    lambda: i32,
-    first: usize,
-    levels: &mut Levels,
-) -> i32 {
-    if levels.mask == 0 {
-        return 0;
-    }
-    let start = Node { place: first as u8, level: 0, before: 0, cost: 0 };
-    let mut nodes = [Node { place: 0, ..start }; 65];
-    nodes[0] = start;
-    // Nodes that others may follow, in ascending order of place and of cost.
-    let mut open = [0u8; 65];
-    let (mut count, mut opened) = (1, 1);
-    let mut end = start;
-    let mut mask = levels.mask;
-    while mask != 0 {
-        let position = mask.trailing_zeros() as usize;
-        mask &= mask - 1;
-        let at = usize::from(SCAN[position]);
-        let c = i32::from(coefficients[at].unsigned_abs());
-        let most = levels.levels[at].abs();
-        let least = (most - 1).max(1);
-        let gain = |level: i16| {
-            let error = c - (i32::from(dequantize(level, quantizer)) << SCALE_BITS);
-            error * error - c * c
-        };
-        let magnitude = |level: i16| usize::from(level.unsigned_abs()).min(64);
-        let choices = [(least, gain(least), magnitude(least)), (most, gain(most), magnitude(most))];
-        // Where both are one, it is tried once.
-        let choices = if least == most { &choices[1..] } else { &choices[..] };
-        let mut node = Node { place: position as u8 + 1, level: 0, before: 0, cost: i32::MAX };
-        let mut last = node;
-        for &before in &open[..opened] {
-            let from = &nodes[usize::from(before)];
-            let run = position - usize::from(from.place);
-            for &(level, gain, magnitude) in choices {
-                let cost = from.cost + gain;
-                let with_bits = |last: usize| cost + lambda * i32::from(TCOEF_BITS[last][run][magnitude]);
-                let cost = with_bits(1);
-                if cost < last.cost {
-                    (last.level, last.before, last.cost) = (level, before, cost);
-                }
-                let cost = with_bits(0);
-                if cost < node.cost {
-                    (node.level, node.before, node.cost) = (level, before, cost);
-                }
-            }
-        }
-        if last.cost < end.cost {
-            end = last;
-        }
-        nodes[count] = node;
-        if most >= CERTAIN {
-            opened = 0;
-        }
-        while opened > 0 && nodes[usize::from(open[opened - 1])].cost >= node.cost {
-            opened -= 1;
-        }
-        open[opened] = count as u8;
-        opened += 1;
-        count += 1;
-    }
-    keep(levels, &nodes, end);
-    end.cost
+/// Room for the search of one block at a time: what may come before the next coefficient, in ascending order of place and of
+/// cost.
+#[derive(Clone, Debug)]
+pub(crate) struct Trellis([Way; 65]);
+
+/// The best way up to a coefficient.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    /// Gain of all its levels, bits taken into account.
+    cost: i32,
+    /// The position behind its last coefficient.
+    place: u8,
+    /// The positions of its coefficients, and of those whose levels are one less than the quotients.
+    kept: u64,
+    lowered: u64,
 }
 
-/// Leaves of `levels` those on the way to `end`.
-fn keep(levels: &mut Levels, nodes: &[Node; 65], end: Node) {
-    let mut kept = 0;
-    let mut node = end;
-    while node.level != 0 {
-        let position = usize::from(node.place) - 1;
-        let level = &mut levels.levels[usize::from(SCAN[position])];
-        *level = node.level * level.signum();
-        kept |= 1 << position;
-        node = nodes[usize::from(node.before)];
+impl Way {
+    const NONE: Self = Self { cost: 0, place: 0, kept: 0, lowered: 0 };
+
+    /// Goes on to `position`.
+    fn and(self, choice: Choice, position: usize) -> Self {
+        Self {
+            cost: choice.cost(),
+            place: position as u8 + 1,
+            kept: self.kept | 1 << position,
+            lowered: self.lowered | u64::from(choice.lowers()) << position,
+        }
     }
-    levels.mask = kept;
+}
+
+/// A way to go on as one number, so that finding the cheapest takes no branches: its cost, where it comes from, and whether
+/// it has the quotient or one less.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Choice(i64);
+
+impl Choice {
+    const NONE: Self = Self(i64::MAX);
+
+    fn new(cost: i32, from: usize, lowers: bool) -> Self {
+        Self(i64::from(cost) << 32 | (from as i64) << 1 | i64::from(!lowers))
+    }
+
+    fn cost(self) -> i32 {
+        (self.0 >> 32) as i32
+    }
+
+    fn from(self) -> usize {
+        (self.0 as u32 >> 1) as usize
+    }
+
+    fn lowers(self) -> bool {
+        self.0 & 1 == 0
+    }
+}
+
+impl Trellis {
+    pub(crate) fn new() -> Self {
+        Self([Way::NONE; 65])
+    }
+
+    /// Chooses among `levels` (the quotients), the next smaller ones, and zero. `first` is 1 behind INTRADC.
+    ///
+    /// Returns what is gained over a block without coefficients: 64 times the change of the squared error plus lambda
+    /// times the bits, 0 or less.
+    pub(crate) fn optimize(
+        &mut self,
+        coefficients: &Block,
+        quantizer: u8,
+        lambda: i32,
+        first: usize,
+        levels: &mut Levels,
+    ) -> i32 {
+        if levels.mask == 0 {
+            return 0;
+        }
+        let scaled = |level: i16| i32::from(dequantize(level, quantizer)) << SCALE_BITS;
+        let (one, step) = (scaled(1), scaled(2) - scaled(1));
+        let ways = &mut self.0;
+        ways[0] = Way { place: first as u8, ..Way::NONE };
+        let mut count = 1;
+        let mut end = Way::NONE;
+        let mut mask = levels.mask;
+        while mask != 0 {
+            let position = mask.trailing_zeros() as usize;
+            mask &= mask - 1;
+            let at = usize::from(SCAN[position]);
+            let c = i32::from(coefficients[at].unsigned_abs());
+            let most = levels.levels[at].abs();
+            let error = c - one - step * i32::from(most - 1);
+            let gain = error * error - c * c;
+            let more_error = error + step;
+            let less_gain = more_error * more_error - c * c;
+            let (mut on, mut last) = (Choice::NONE, Choice::NONE);
+            for (from, way) in ways[..count].iter().enumerate() {
+                let bits = &TCOEF_BITS[position - usize::from(way.place)];
+                let mut consider = |level: i16, gain: i32, lowers: bool| {
+                    let choice = |bits| Choice::new(way.cost + gain + lambda * i32::from(bits), from, lowers);
+                    let [bits, last_bits] = bits[(level as usize).min(64)];
+                    (on, last) = (on.min(choice(bits)), last.min(choice(last_bits)));
+                };
+                if most > 1 {
+                    consider(most - 1, less_gain, true);
+                }
+                consider(most, gain, false);
+            }
+            if last.cost() < end.cost {
+                end = ways[last.from()].and(last, position);
+            }
+            let way = ways[on.from()].and(on, position);
+            if most >= CERTAIN {
+                count = 0;
+            }
+            while count > 0 && ways[count - 1].cost >= way.cost {
+                count -= 1;
+            }
+            ways[count] = way;
+            count += 1;
+        }
+        levels.mask = end.kept;
+        let mut lowered = end.lowered;
+        while lowered != 0 {
+            let level = &mut levels.levels[usize::from(SCAN[lowered.trailing_zeros() as usize])];
+            *level -= level.signum();
+            lowered &= lowered - 1;
+        }
+        end.cost
+    }
 }
 
 #[cfg(test)]
@@ -157,7 +187,7 @@ mod tests {
             let mut levels = Levels::NONE;
             quantize(&kernels, &block, divisor(quantizer, 8), first == 1, &mut levels);
             let plain = cost(&block, quantizer, lambda, first, &levels);
-            let gain = optimize(&block, quantizer, lambda, first, &mut levels);
+            let gain = Trellis::new().optimize(&block, quantizer, lambda, first, &mut levels);
             let none = cost(&block, quantizer, lambda, first, &Levels::NONE);
             let chosen = cost(&block, quantizer, lambda, first, &levels);
             assert_eq!(i64::from(gain), chosen - none);
@@ -180,7 +210,7 @@ mod tests {
             if places.len() > 7 {
                 continue;
             }
-            let gain = optimize(&block, quantizer, lambda, 0, &mut levels);
+            let gain = Trellis::new().optimize(&block, quantizer, lambda, 0, &mut levels);
             let none = cost(&block, quantizer, lambda, 0, &Levels::NONE);
             let mut best = 0;
             for mut choice in 0..3usize.pow(places.len() as u32) {

@@ -47,9 +47,10 @@ pub(crate) struct Kernels {
     pub(crate) sad_8: fn(Rows<'_>, Rows<'_>) -> u32,
     /// The same for the four places beside one, as in [`Self::sad_16_beside`].
     pub(crate) sad_8_beside: fn(Rows<'_>, reference: Rows<'_>, half: bool) -> [u32; 4],
-    /// A quarter of the sum of the absolute Hadamard coefficients of the differences of 8x8 samples, over 16x16.
-    pub(crate) satd_16: fn(&[u8; 256], &[u8; 256]) -> u32,
-    /// The same over 8x8.
+    /// A quarter of the sum of the absolute Hadamard coefficients of the differences of 8x8 samples, over 16x16 samples
+    /// and a reference, interpolated.
+    pub(crate) satd_16: fn(&[u8; 256], reference: &[u8], stride: usize, Fraction) -> u32,
+    /// The same between 8x8 samples.
     pub(crate) satd_8: fn(Rows<'_>, Rows<'_>) -> u32,
     /// Sum of absolute differences of the four 8x8 blocks from their means.
     pub(crate) activity_16: fn(&[u8; 256]) -> u32,

@@ -112,8 +112,10 @@ pub(super) fn satd_8(a: Rows<'_>, b: Rows<'_>) -> u32 {
     (hadamard_sum(a, b) + 2) >> 2
 }
 
-pub(super) fn satd_16(a: &[u8; 256], b: &[u8; 256]) -> u32 {
-    let sum = |at| hadamard_sum((&a[at..], STRIDE), (&b[at..], STRIDE));
+pub(super) fn satd_16(source: &[u8; 256], reference: &[u8], stride: usize, fraction: Fraction) -> u32 {
+    let mut prediction = [0; 256];
+    predict_16(reference, stride, fraction, &mut prediction);
+    let sum = |at| hadamard_sum((&source[at..], STRIDE), (&prediction[at..], STRIDE));
     ([0, 8, 128, 136].map(sum).iter().sum::<u32>() + 2) >> 2
 }
 

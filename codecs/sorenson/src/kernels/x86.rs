@@ -24,7 +24,7 @@ pub(super) fn kernels(level: Level) -> Kernels {
         sad_16_beside: enter!(sad_16_beside(source: &[u8; 256], reference: &[u8], stride: usize, half: bool) -> [u32; 4]),
         sad_8: enter!(sad_8(a: Rows<'_>, b: Rows<'_>) -> u32),
         sad_8_beside: enter!(sad_8_beside(source: Rows<'_>, reference: Rows<'_>, half: bool) -> [u32; 4]),
-        satd_16: enter!(satd_16(a: &[u8; 256], b: &[u8; 256]) -> u32),
+        satd_16: enter!(satd_16(source: &[u8; 256], reference: &[u8], stride: usize, fraction: Fraction) -> u32),
         satd_8: enter!(satd_8(a: Rows<'_>, b: Rows<'_>) -> u32),
         activity_16: enter!(activity_16(samples: &[u8; 256]) -> u32),
         activity_8: enter!(activity_8(rows: Rows<'_>) -> u32),
@@ -122,16 +122,17 @@ impl<'a> Reference<'a> {
         Self { reference, stride, last }
     }
 
-    /// Samples `x` to `x + 15`, which must be within the width, of rows `y` and `y + 1`.
+    /// Samples `x` to `x + 15`, which must be within the width, of rows `y` and `y + APART`.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn pair(&self, y: usize, x: usize) -> __m256i {
-        debug_assert!(y < self.last && (y + 1) * self.stride + x + 16 <= self.reference.len());
+    fn pair<const APART: usize>(&self, y: usize, x: usize) -> __m256i {
+        debug_assert!(y + APART <= self.last && (y + APART) * self.stride + x + 16 <= self.reference.len());
         // SAFETY: `new` has seen that all rows up to `last` with their width are in the slice, and the callers below
         // ask for no others.
         unsafe {
             let at = self.reference.as_ptr().add(y * self.stride + x);
-            let (low, high) = (_mm_loadu_si128(at.cast()), _mm_loadu_si128(at.add(self.stride).cast()));
+            let (low, high) =
+                (_mm_loadu_si128(at.cast()), _mm_loadu_si128(at.add(APART * self.stride).cast()));
             _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1)
         }
     }
@@ -159,22 +160,23 @@ fn sad_16(source: &[u8; 256], reference: &[u8], stride: usize) -> u32 {
     let rows = Reference::new(reference, stride, 15, 16);
     let mut sums = _mm256_setzero_si256();
     for y in (0..16).step_by(2) {
-        sums = _mm256_add_epi64(sums, _mm256_sad_epu8(load_32(source, y * STRIDE), rows.pair(y, 0)));
+        sums = _mm256_add_epi64(sums, _mm256_sad_epu8(load_32(source, y * STRIDE), rows.pair::<1>(y, 0)));
     }
     sum_64(sums)
 }
 
-/// Two rows of 16 reference samples, interpolated.
+/// Rows `y` and `y + APART` of 16 reference samples, interpolated.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn interpolate<const FRACTION: Fraction>(rows: &Reference<'_>, y: usize) -> __m256i {
-    let a = rows.pair(y, 0);
+fn interpolate<const FRACTION: Fraction, const APART: usize>(rows: &Reference<'_>, y: usize) -> __m256i {
+    let a = rows.pair::<APART>(y, 0);
     match FRACTION {
         0 => a,
-        1 => _mm256_avg_epu8(a, rows.pair(y, 1)),
-        2 => _mm256_avg_epu8(a, rows.pair(y + 1, 0)),
+        1 => _mm256_avg_epu8(a, rows.pair::<APART>(y, 1)),
+        2 => _mm256_avg_epu8(a, rows.pair::<APART>(y + 1, 0)),
         _ => {
-            let (b, c, d) = (rows.pair(y, 1), rows.pair(y + 1, 0), rows.pair(y + 1, 1));
+            let (b, c, d) =
+                (rows.pair::<APART>(y, 1), rows.pair::<APART>(y + 1, 0), rows.pair::<APART>(y + 1, 1));
             // The mean of means is one too large if one of them was rounded up and their sum is odd.
             let (x, y) = (_mm256_avg_epu8(a, b), _mm256_avg_epu8(c, d));
             let rounded = _mm256_or_si256(_mm256_xor_si256(a, b), _mm256_xor_si256(c, d));
@@ -198,7 +200,7 @@ fn sad_16_fraction<const FRACTION: Fraction>(source: &[u8; 256], reference: &[u8
     for y in (0..16).step_by(2) {
         sums = _mm256_add_epi64(
             sums,
-            _mm256_sad_epu8(load_32(source, y * STRIDE), interpolate::<FRACTION>(&rows, y)),
+            _mm256_sad_epu8(load_32(source, y * STRIDE), interpolate::<FRACTION, 1>(&rows, y)),
         );
     }
     sum_64(sums)
@@ -221,8 +223,13 @@ fn sad_16_beside_by<const HALF: bool>(source: &[u8; 256], reference: &[u8], stri
     let mut sums = [_mm256_setzero_si256(); 4];
     for y in (0..16).step_by(2) {
         let here = load_32(source, y * STRIDE);
-        let centre = rows.pair(y + 1, 1);
-        let beside = [rows.pair(y, 1), rows.pair(y + 1, 0), rows.pair(y + 1, 2), rows.pair(y + 2, 1)];
+        let centre = rows.pair::<1>(y + 1, 1);
+        let beside = [
+            rows.pair::<1>(y, 1),
+            rows.pair::<1>(y + 1, 0),
+            rows.pair::<1>(y + 1, 2),
+            rows.pair::<1>(y + 2, 1),
+        ];
         for (sum, beside) in sums.iter_mut().zip(beside) {
             let beside = if HALF { _mm256_avg_epu8(beside, centre) } else { beside };
             *sum = _mm256_add_epi32(*sum, _mm256_sad_epu8(here, beside));
@@ -338,7 +345,7 @@ fn sad_8_beside(source: Rows<'_>, reference: Rows<'_>, half: bool) -> [u32; 4] {
 fn predict_16_fraction<const FRACTION: Fraction>(reference: &[u8], stride: usize, out: &mut [u8; 256]) {
     let rows = interpolated_rows(reference, stride, FRACTION);
     for y in (0..16).step_by(2) {
-        let pair = interpolate::<FRACTION>(&rows, y);
+        let pair = interpolate::<FRACTION, 1>(&rows, y);
         store_16(out, y * STRIDE, _mm256_castsi256_si128(pair));
         store_16(out, (y + 1) * STRIDE, _mm256_extracti128_si256(pair, 1));
     }
@@ -474,11 +481,69 @@ fn hadamard_sums(rows: [__m256i; 8]) -> (__m256i, [__m256i; 8]) {
     (sums, v)
 }
 
+/// Sixteen times eight differences in four blocks: rows of the left ones, then of the right ones; the upper blocks are in the
+/// lower halves.
+#[inline]
 #[target_feature(enable = "avx2")]
-fn satd_16(a: &[u8; 256], b: &[u8; 256]) -> u32 {
-    let (top, _) = hadamard_sums(differences(a, b));
-    let (bottom, _) = hadamard_sums(differences(&a[128..], &b[128..]));
-    (2 * sum_32(_mm256_add_epi32(top, bottom)) + 2) >> 2
+fn differences_16<const FRACTION: Fraction>(
+    source: &[u8; 256],
+    reference: &[u8],
+    stride: usize,
+) -> [[__m256i; 8]; 2] {
+    let rows = interpolated_rows(reference, stride, FRACTION);
+    let signs = _mm256_set1_epi16(u16::from_le_bytes([1, -1i8 as u8]) as i16);
+    let mut differences = [[_mm256_setzero_si256(); 8]; 2];
+    for y in 0..8 {
+        let (upper, lower) = (load_16(source, y * STRIDE), load_16(source, (y + 8) * STRIDE));
+        let here = _mm256_inserti128_si256(_mm256_castsi128_si256(upper), lower, 1);
+        let there = interpolate::<FRACTION, 8>(&rows, y);
+        differences[0][y] = _mm256_maddubs_epi16(_mm256_unpacklo_epi8(here, there), signs);
+        differences[1][y] = _mm256_maddubs_epi16(_mm256_unpackhi_epi8(here, there), signs);
+    }
+    differences
+}
+
+/// Half of the sums of the absolute Hadamard coefficients of two blocks, one in each half, in 32-bit lanes.
+///
+/// Columns stay where they are and are combined in place: those four apart, those two apart, and neighbours at last.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn hadamard_sums_in_place(rows: [__m256i; 8]) -> __m256i {
+    let mut v = hadamard::<1>(rows);
+    for i in [0, 2, 4, 6] {
+        let (a, b) = (_mm256_unpacklo_epi64(v[i], v[i + 1]), _mm256_unpackhi_epi64(v[i], v[i + 1]));
+        let (a, b) = (_mm256_add_epi16(a, b), _mm256_sub_epi16(a, b));
+        let (even, odd) = (_mm256_castsi256_ps(a), _mm256_castsi256_ps(b));
+        let a = _mm256_castps_si256(_mm256_shuffle_ps(even, odd, 0b10_00_10_00));
+        let b = _mm256_castps_si256(_mm256_shuffle_ps(even, odd, 0b11_01_11_01));
+        (v[i], v[i + 1]) = (_mm256_add_epi16(a, b), _mm256_sub_epi16(a, b));
+    }
+    // |a + b| + |a - b| is twice the larger one of |a| and |b|. Eight of them are less than 8 * 32 * 255 < 2^16.
+    let mut sums = _mm256_setzero_si256();
+    for v in v {
+        let magnitudes = _mm256_abs_epi16(v);
+        let larger = _mm256_max_epi16(magnitudes, _mm256_srli_epi32(magnitudes, 16));
+        sums = _mm256_add_epi16(sums, larger);
+    }
+    _mm256_and_si256(sums, _mm256_set1_epi32(0xFFFF))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn satd_16_fraction<const FRACTION: Fraction>(source: &[u8; 256], reference: &[u8], stride: usize) -> u32 {
+    let [left, right] = differences_16::<FRACTION>(source, reference, stride);
+    let sums = _mm256_add_epi32(hadamard_sums_in_place(left), hadamard_sums_in_place(right));
+    (2 * sum_32(sums) + 2) >> 2
+}
+
+#[target_feature(enable = "avx2")]
+fn satd_16(source: &[u8; 256], reference: &[u8], stride: usize, fraction: Fraction) -> u32 {
+    match fraction {
+        0 => satd_16_fraction::<0>(source, reference, stride),
+        1 => satd_16_fraction::<1>(source, reference, stride),
+        2 => satd_16_fraction::<2>(source, reference, stride),
+        _ => satd_16_fraction::<3>(source, reference, stride),
+    }
 }
 
 #[target_feature(enable = "avx2")]
@@ -677,7 +742,7 @@ fn squared_errors_16(samples: &[u8; 384], [y, cb, cr]: [Rows<'_>; 3]) -> [u32; 2
     let rows = Reference::new(y.0, y.1, 15, 16);
     let mut luma = zero;
     for y in (0..16).step_by(2) {
-        luma = _mm256_add_epi32(luma, squares(load_32(samples, y * STRIDE), rows.pair(y, 0)));
+        luma = _mm256_add_epi32(luma, squares(load_32(samples, y * STRIDE), rows.pair::<1>(y, 0)));
     }
     let (cb, cr) = (Square::new(cb).all(), Square::new(cr).all());
     let mut chroma = zero;

@@ -52,9 +52,7 @@ impl Search<'_> {
             return self.half_pel_16(best);
         }
         let satd = |mv: Mv| {
-            let mut prediction = [0; 256];
-            (self.kernels.predict_16)(self.at(mv), self.reference.stride, mv.fraction(), &mut prediction);
-            (self.kernels.satd_16)(self.source.luma(), &prediction)
+            (self.kernels.satd_16)(self.source.luma(), self.at(mv), self.reference.stride, mv.fraction())
         };
         self.half_pel(best, &satd)
     }
