@@ -16,6 +16,8 @@ pub(crate) struct Effort {
     pub(crate) more_vectors: bool,
     /// Cost of one vector, in bits, above which INTER4V is tried.
     pub(crate) four_vectors_above: Option<i64>,
+    /// Whether what stands in the lookahead is not searched.
+    pub(crate) trusts_lookahead: bool,
     /// Cost of skipping, in bits, below which nothing else is tried.
     pub(crate) early_skip: i64,
     /// Difference by which INTRA must seem better than INTER before it is tried.
@@ -42,6 +44,7 @@ impl Preset {
             satd: true,
             more_vectors: true,
             four_vectors_above: Some(60),
+            trusts_lookahead: false,
             early_skip: 10,
             intra_bias: 0,
             negligible: 5,
@@ -56,6 +59,7 @@ impl Preset {
             Self::Balanced => Effort {
                 more_vectors: false,
                 four_vectors_above: None,
+                trusts_lookahead: true,
                 early_skip: 50,
                 good_seed: 100,
                 ..best
@@ -66,6 +70,7 @@ impl Preset {
                 satd: false,
                 more_vectors: false,
                 four_vectors_above: None,
+                trusts_lookahead: true,
                 early_skip: 100,
                 intra_bias: 800,
                 negligible: 20,

@@ -4,7 +4,7 @@ use crate::config::{Config, Preset};
 use crate::effort::Effort;
 use crate::error::{ConfigError, EncodeError};
 use crate::kernels::{Divisor, Kernels};
-use crate::lookahead::Plan;
+use crate::lookahead::{MacroblockPlan, Plan};
 use crate::macroblock::{Macroblock, MbType};
 use crate::mode::{Candidates, Decision};
 use crate::motion::Mv;
@@ -47,8 +47,8 @@ pub struct Encoder {
     divisors: [[Divisor; 2]; 32],
     /// QUANT after the last macroblock.
     quantizer: u8,
-    /// The quantiser to aim at for each macroblock of the picture, in units of 1/16.
-    wanted: Vec<u16>,
+    /// What to aim at for each macroblock of the picture.
+    aims: Vec<Aim>,
     /// The row of macroblocks in hand.
     sources: Vec<MbSamples>,
     candidates: Candidates,
@@ -56,6 +56,15 @@ pub struct Encoder {
     /// Pictures since the last key frame, itself included; `None` before the first one.
     since_key: Option<u32>,
     key_requested: bool,
+}
+
+/// What to aim at for a macroblock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Aim {
+    /// Its quantiser, in units of 1/16.
+    pub(crate) quantizer: u16,
+    /// Whether it seems to stand.
+    pub(crate) still: bool,
 }
 
 /// What stays the same for all macroblocks of a picture.
@@ -105,7 +114,7 @@ impl Encoder {
             divisors: std::array::from_fn(|q| effort.offsets.map(|offset| divisor(q.max(1) as u8, offset))),
             effort,
             quantizer: 0,
-            wanted: Vec::new(),
+            aims: Vec::new(),
             sources: vec![MbSamples::ZERO; mb_width],
             candidates: Candidates::new(),
             temporal_reference: 0,
@@ -194,11 +203,14 @@ impl Encoder {
     /// Takes what to aim at, from which follows what PQUANT will be, and writes the header.
     pub(crate) fn start_picture(&mut self, plan: &Plan, picture_type: PictureType) -> BitWriter {
         let quantizer = u32::from(plan.quantizer);
-        let wanted = |factor: &u16| (quantizer * u32::from(*factor) / 256).clamp(16, 31 * 16) as u16;
-        self.wanted.clear();
-        self.wanted.extend(plan.factors.iter().map(wanted));
-        let sum: u64 = self.wanted.iter().map(|&q| u64::from(q)).sum();
-        self.quantizer = ((sum / self.wanted.len() as u64 + 8) / 16) as u8;
+        let aim = |macroblock: &MacroblockPlan| Aim {
+            quantizer: (quantizer * u32::from(macroblock.factor) / 256).clamp(16, 31 * 16) as u16,
+            still: macroblock.still,
+        };
+        self.aims.clear();
+        self.aims.extend(plan.macroblocks.iter().map(aim));
+        let sum: u64 = self.aims.iter().map(|aim| u64::from(aim.quantizer)).sum();
+        self.quantizer = ((sum / self.aims.len() as u64 + 8) / 16) as u8;
         self.start(picture_type)
     }
 
@@ -252,7 +264,7 @@ impl Encoder {
         };
         let at = mb_y * self.mb_width + mb_x;
         let decision =
-            Decision::new(&coding, &self.sources[mb_x], (mb_x, mb_y), self.quantizer, self.wanted[at]);
+            Decision::new(&coding, &self.sources[mb_x], (mb_x, mb_y), self.quantizer, self.aims[at]);
         let updates = &mut self.updates[at];
         if picture_type == PictureType::I || *updates >= REFRESH {
             decision.intra(&mut self.candidates);

@@ -23,9 +23,22 @@ pub struct Plan {
     pub key: bool,
     /// The quantiser of the picture, in units of 1/16.
     pub(crate) quantizer: u16,
-    /// The wanted quantiser of each macroblock, relative to that of the picture, in units of 1/256.
-    pub(crate) factors: Vec<u16>,
+    pub(crate) macroblocks: Vec<MacroblockPlan>,
     pub(crate) outlook: Box<Outlook>,
+}
+
+/// What is known about a macroblock before it is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MacroblockPlan {
+    /// The wanted quantiser, relative to that of the picture, in units of 1/256.
+    pub(crate) factor: u16,
+    /// Whether no vector but zero is worth trying.
+    pub(crate) still: bool,
+}
+
+impl MacroblockPlan {
+    /// Nothing is known.
+    pub(crate) const FLAT: Self = Self { factor: 256, still: false };
 }
 
 /// What rate control needs to know.
@@ -61,7 +74,7 @@ impl Plan {
         Self {
             key,
             quantizer: 16 * u16::from(config.quantizer),
-            factors: vec![256; blocks],
+            macroblocks: vec![MacroblockPlan::FLAT; blocks],
             outlook: Box::new(Outlook {
                 time: Duration::ZERO,
                 frames: vec![Expected { key, complexity: 0, duration: Duration::ZERO }],
@@ -120,6 +133,8 @@ struct Estimate {
     mv: (i16, i16),
     /// How much of its information it takes from the frame before, in units of 2^-16.
     taken: u32,
+    /// Whether it stands, and next to nothing of it changes.
+    still: bool,
 }
 
 impl Estimate {
@@ -129,7 +144,8 @@ impl Estimate {
     fn new(intra: u32, inter: u32, mv: (i16, i16), moving: bool) -> Self {
         let inter = inter.min(intra);
         let taken = ((intra - inter) << 16) / intra;
-        Self { intra, inter, mv, taken: if moving { taken / MOTION_LOSS } else { taken } }
+        let still = !moving && STILL_PART * inter < intra;
+        Self { intra, inter, mv, taken: if moving { taken / MOTION_LOSS } else { taken }, still }
     }
 }
 
@@ -141,6 +157,8 @@ const FRAMES_BYTES: usize = 64 << 20;
 const STRENGTH: u32 = 5;
 /// Sum of 64 absolute differences below which nothing moves.
 const STILL: u32 = 64;
+/// Where less than one part in so many changes, it is not by motion.
+const STILL_PART: u32 = 16;
 /// One part in so many survives motion.
 const MOTION_LOSS: u32 = 8;
 /// Key frames are this far apart at least.
@@ -379,7 +397,12 @@ impl Lookahead {
                 entry.plan = Some(Plan {
                     key,
                     quantizer: 16 * u16::from(self.config.quantizer),
-                    factors: factors.clone(),
+                    macroblocks: entry
+                        .blocks
+                        .iter()
+                        .zip(&factors)
+                        .map(|(block, &factor)| MacroblockPlan { factor, still: block.still })
+                        .collect(),
                     outlook: Box::new(Outlook { time: entry.time, frames, ends: self.finished }),
                 });
             }

@@ -4,7 +4,7 @@
 //! the transform is orthonormal; coefficients are scaled by 8, which gives the 64.
 
 use crate::block::{Levels, SCAN, TCOEF_BITS};
-use crate::encoder::Coding;
+use crate::encoder::{Aim, Coding};
 use crate::kernels::{Block, Kernels, STRIDE};
 use crate::macroblock::{Macroblock, MbType, wrap_mvd};
 use crate::motion::half_pel::predict_macroblock;
@@ -83,6 +83,8 @@ pub(crate) struct Decision<'a> {
     /// The part of the macroblock that is shown, in luma samples.
     visible: (usize, usize),
     limits: MvLimits,
+    /// Whether no vector but zero is tried.
+    still: bool,
     /// Quantiser of the macroblock before, and the wanted change.
     quantizer: u8,
     dquant: i8,
@@ -94,17 +96,17 @@ pub(crate) struct Decision<'a> {
 }
 
 impl<'a> Decision<'a> {
-    /// `quantizer` is that of the macroblock before, `wanted` the one to aim at, in units of 1/16.
-    /// `source` is the macroblock of the source.
+    /// `quantizer` is that of the macroblock before. `source` is the macroblock of the source.
     pub(crate) fn new(
         coding: &'a Coding<'a>,
         source: &'a MbSamples,
         (mb_x, mb_y): (usize, usize),
         quantizer: u8,
-        wanted: u16,
+        aim: Aim,
     ) -> Self {
         let visible = ((coding.width - 16 * mb_x).min(16), (coding.height - 16 * mb_y).min(16));
         let limits = MvLimits::new(mb_x, mb_y, coding.width, coding.height);
+        let wanted = aim.quantizer;
         let difference = i32::from(wanted) - 16 * i32::from(quantizer);
         let dquant = if difference.abs() < coding.effort.dquant_above {
             0
@@ -121,6 +123,7 @@ impl<'a> Decision<'a> {
             source,
             visible,
             limits,
+            still: aim.still && coding.effort.trusts_lookahead,
             quantizer,
             dquant,
             lambda,
@@ -144,6 +147,10 @@ impl<'a> Decision<'a> {
         let effort = self.coding.effort;
         self.skip(&mut candidates.best);
         if candidates.best.cost < i64::from(self.lambda) * effort.early_skip {
+            return;
+        }
+        if self.still {
+            self.try_inter(MbType::Inter, [Mv::ZERO; 4], candidates);
             return;
         }
         let predictor = self.coding.motion.predict(self.mb_x, self.mb_y, 0, &[Mv::ZERO; 4]);

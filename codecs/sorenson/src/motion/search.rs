@@ -197,8 +197,11 @@ impl Search<'_> {
             if costs[1] < costs[0] { steps[1] } else { steps[0] }
         };
         let (x, y) = (better([(-1, 0), (1, 0)]).0, better([(0, -1), (0, 1)]).1);
+        if self.satd && best.mv == centre {
+            return best;
+        }
         self.try_mv(Mv { x: centre.x + x, y: centre.y + y }, difference, &mut best);
-        if self.satd && best.mv != centre {
+        if self.satd {
             let other = if best.mv.x == centre.x { (-x, y) } else { (x, -y) };
             self.try_mv(Mv { x: centre.x + other.0, y: centre.y + other.1 }, difference, &mut best);
         }

@@ -373,7 +373,7 @@ impl State {
 
     /// A frame and those after it; at least one.
     fn known(&mut self, plan: &Plan) -> Vec<Picture> {
-        self.skipped = HEADER_BITS + plan.factors.len() as f64;
+        self.skipped = HEADER_BITS + plan.macroblocks.len() as f64;
         let Outlook { time, frames, .. } = &*plan.outlook;
         let mut time = time.saturating_sub(*self.start.get_or_insert(*time)).as_secs_f64();
         let mut pictures = Vec::with_capacity(frames.len());
@@ -397,6 +397,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lookahead::MacroblockPlan;
     use oggflv_common::{Frame, PixelFormat};
 
     #[test]
@@ -419,8 +420,8 @@ mod tests {
                     frames: complexities[n..end].iter().map(expected).collect(),
                     ends: end == complexities.len(),
                 };
-                let (key, factors) = (complexities[n].0, vec![256]);
-                let plan = Plan { key, quantizer: 0, factors, outlook: Box::new(outlook) };
+                let (key, macroblocks) = (complexities[n].0, vec![MacroblockPlan::FLAT]);
+                let plan = Plan { key, quantizer: 0, macroblocks, outlook: Box::new(outlook) };
                 Input::Frame(Frame::new(PixelFormat::Yuv420, 16, 16), plan)
             })
             .collect()
