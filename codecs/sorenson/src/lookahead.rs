@@ -474,3 +474,34 @@ fn log2(value: u64) -> u32 {
 pub(crate) fn exp2_inverse(exponent: u32) -> u16 {
     ((512 - exponent % 256) >> (1 + exponent / 256).min(31)).max(1) as u16
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use oggflv_common::PixelFormat;
+
+    /// On the left, the texture stands under some noise; on the right, it moves by two samples a frame.
+    #[test]
+    fn what_stands_is_told_from_what_moves() {
+        let (width, height) = (128, 32);
+        let mut random = 1u32;
+        let mut lookahead = Lookahead::new(&Config { width, height, quantizer: 5, keyint: 250 });
+        for n in 0..3 {
+            let mut frame = Frame::new(PixelFormat::Yuv420, width, height);
+            for (i, sample) in frame.planes[0].data_mut().iter_mut().enumerate() {
+                random = random.wrapping_mul(1664525).wrapping_add(1013904223);
+                let (x, y) = (i % width, i / width);
+                let texture = |x: usize| (30 + (x / 4 * 97 + y / 4 * 61) % 200) as u8;
+                *sample = if x < width / 2 { texture(x) + (random >> 31) as u8 } else { texture(x + 2 * n) };
+            }
+            lookahead.send(frame).unwrap();
+        }
+        lookahead.finish();
+        for n in 0..3 {
+            let (_, plan) = lookahead.receive().unwrap();
+            for (at, macroblock) in plan.macroblocks.iter().enumerate() {
+                assert_eq!(macroblock.still, n > 0 && at % 8 < 4, "macroblock {at} of frame {n}");
+            }
+        }
+    }
+}
