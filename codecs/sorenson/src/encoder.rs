@@ -273,9 +273,10 @@ impl Encoder {
         }
         let chosen = &mut self.candidates.best;
         if chosen.macroblock.mb_type == MbType::Skipped {
-            self.current.copy_macroblock(&self.reference, mb_x, mb_y);
+            self.current.copy_macroblock(&self.kernels, &self.reference, mb_x, mb_y);
         } else {
-            chosen.reconstruct(&self.kernels).store(&mut self.current, mb_x, mb_y);
+            let samples = chosen.reconstruct(&self.kernels);
+            self.current.store_macroblock(&self.kernels, samples, mb_x, mb_y);
         }
         let macroblock = &chosen.macroblock;
         self.quantizer = self.quantizer.saturating_add_signed(macroblock.dquant);

@@ -1,6 +1,6 @@
 //! Pictures of whole macroblocks with a border, so that no vector leaves them.
 
-use crate::kernels::Rows;
+use crate::kernels::{Kernels, Rows, RowsMut, STRIDE};
 use oggflv_common::{FrameView, PixelFormat, PlaneView};
 
 /// Width of the border around luma; a vector reaches 16 samples out, and 17 with a half sample.
@@ -145,16 +145,29 @@ impl CodedPicture {
     }
 
     /// Copies macroblock `mb_x`, `mb_y` of a picture of the same size.
-    pub(crate) fn copy_macroblock(&mut self, from: &Self, mb_x: usize, mb_y: usize) {
-        for ((plane, from), size) in self.planes.iter_mut().zip(&from.planes).zip([16, 8, 8]) {
+    pub(crate) fn copy_macroblock(&mut self, kernels: &Kernels, from: &Self, mb_x: usize, mb_y: usize) {
+        (kernels.copy)(from.macroblock(mb_x, mb_y), self.macroblock_mut(mb_x, mb_y));
+    }
+
+    /// Replaces macroblock `mb_x`, `mb_y`.
+    pub(crate) fn store_macroblock(
+        &mut self,
+        kernels: &Kernels,
+        samples: &MbSamples,
+        mb_x: usize,
+        mb_y: usize,
+    ) {
+        let [luma, _, _, _, cb, cr] = BLOCK_START.map(|start| (&samples.0[start..], STRIDE));
+        (kernels.copy)([luma, cb, cr], self.macroblock_mut(mb_x, mb_y));
+    }
+
+    /// The planes from the first sample of macroblock `mb_x`, `mb_y` on.
+    fn macroblock_mut(&mut self, mb_x: usize, mb_y: usize) -> [RowsMut<'_>; 3] {
+        let [y, cb, cr] = &mut self.planes;
+        [(y, 16), (cb, 8), (cr, 8)].map(|(plane, size)| {
             let at = plane.index((size * mb_x) as isize, (size * mb_y) as isize);
-            let (to, from) = (&mut plane.data[at..], &from.data[at..]);
-            if size == 16 {
-                copy_rows::<16>(from, plane.stride, to, plane.stride);
-            } else {
-                copy_rows::<8>(from, plane.stride, to, plane.stride);
-            }
-        }
+            (&mut plane.data[at..], plane.stride)
+        })
     }
 
     /// The picture proper.
@@ -204,17 +217,6 @@ impl MbSamples {
         load_row::<8>(cb, mb_y, row, BLOCK_START[4]);
         load_row::<8>(cr, mb_y, row, BLOCK_START[5]);
     }
-
-    /// Writes macroblock `mb_x`, `mb_y` of a picture.
-    pub(crate) fn store(&self, picture: &mut CodedPicture, mb_x: usize, mb_y: usize) {
-        let [y, cb, cr] = &mut picture.planes;
-        let at = y.index(16 * mb_x as isize, 16 * mb_y as isize);
-        copy_rows::<16>(&self.0, MB, &mut y.data[at..], y.stride);
-        for (plane, start) in [(cb, BLOCK_START[4]), (cr, BLOCK_START[5])] {
-            let at = plane.index(8 * mb_x as isize, 8 * mb_y as isize);
-            copy_rows::<8>(&self.0[start..], MB, &mut plane.data[at..], plane.stride);
-        }
-    }
 }
 
 /// Reads blocks of `SIZE` times `SIZE` samples, each from index `start` of its macroblock on.
@@ -231,14 +233,5 @@ fn load_row<const SIZE: usize>(plane: &PlaneView<'_>, mb_y: usize, row: &mut [Mb
             out.fill(*last);
             out[..rest.len()].copy_from_slice(rest);
         }
-    }
-}
-
-/// Copies `SIZE` rows of `SIZE` samples.
-#[inline(always)]
-fn copy_rows<const SIZE: usize>(from: &[u8], from_stride: usize, to: &mut [u8], to_stride: usize) {
-    let (from, to) = (&from[..(SIZE - 1) * from_stride + SIZE], &mut to[..(SIZE - 1) * to_stride + SIZE]);
-    for y in 0..SIZE {
-        to[y * to_stride..][..SIZE].copy_from_slice(&from[y * from_stride..][..SIZE]);
     }
 }

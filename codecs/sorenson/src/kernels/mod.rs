@@ -32,6 +32,9 @@ pub(crate) struct Divisor {
 /// Samples, and how far apart their rows are.
 pub(crate) type Rows<'a> = (&'a [u8], usize);
 
+/// The same to be written.
+pub(crate) type RowsMut<'a> = (&'a mut [u8], usize);
+
 /// The kernels for one level. Rows of samples without a stride are [`STRIDE`] apart; those of a reference are `stride`
 /// apart.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +61,8 @@ pub(crate) struct Kernels {
     pub(crate) activity_8: fn(Rows<'_>) -> u32,
     /// Copies 16x16 samples of a reference, interpolated.
     pub(crate) predict_16: fn(reference: &[u8], stride: usize, Fraction, &mut [u8; 256]),
+    /// Copies a macroblock: 16x16, 8x8 and 8x8 samples.
+    pub(crate) copy: fn([Rows<'_>; 3], [RowsMut<'_>; 3]),
     /// Copies 8x8 samples of a reference, interpolated, to rows [`STRIDE`] apart.
     pub(crate) predict_8: fn(reference: &[u8], stride: usize, Fraction, &mut [u8]),
     /// Differences of two blocks side by side, transformed; coefficients are orthonormal ones times 8.
@@ -89,6 +94,7 @@ impl Kernels {
             activity_8: scalar::activity_8,
             predict_16: scalar::predict_16,
             predict_8: scalar::predict_8,
+            copy: scalar::copy,
             forward_2: scalar::forward_2,
             quantize: scalar::quantize,
             inverse_add: scalar::inverse_add,

@@ -1,6 +1,6 @@
 //! What every kernel computes, in plain code.
 
-use super::{Block, Divisor, Fraction, Rows, STRIDE};
+use super::{Block, Divisor, Fraction, Rows, RowsMut, STRIDE};
 
 fn sad<const SIZE: usize>((a, a_stride): Rows<'_>, (b, b_stride): Rows<'_>) -> u32 {
     (0..SIZE)
@@ -79,6 +79,14 @@ pub(super) fn predict_16(reference: &[u8], stride: usize, fraction: Fraction, ou
 
 pub(super) fn predict_8(reference: &[u8], stride: usize, fraction: Fraction, out: &mut [u8]) {
     predict::<8>(reference, stride, fraction, out);
+}
+
+pub(super) fn copy(from: [Rows<'_>; 3], to: [RowsMut<'_>; 3]) {
+    for (((from, stride), (to, to_stride)), size) in from.into_iter().zip(to).zip([16, 8, 8]) {
+        for y in 0..size {
+            to[y * to_stride..][..size].copy_from_slice(&from[y * stride..][..size]);
+        }
+    }
 }
 
 /// The Hadamard transform of 8 values, in place.

@@ -74,6 +74,13 @@ fn measures_and_predictions_are_the_same_at_every_level() {
             (scalar.predict_8)(&reference, stride, fraction, &mut other[136..]);
             assert_eq!(one, other, "fraction {fraction}");
         }
+        let copies = |kernels: &Kernels| {
+            let mut copies = [[7; 15 * 18 + 16]; 3];
+            let [y, cb, cr] = copies.each_mut().map(|copy| (&mut copy[..], 16 + round % 3));
+            (kernels.copy)([(&a, STRIDE), (&reference, stride), (&b[8..], STRIDE)], [y, cb, cr]);
+            copies
+        };
+        assert_eq!(copies(kernels), copies(scalar));
         let (a, b): ([u8; 384], [u8; 384]) = (random.samples(round), random.samples(round / 2));
         let size = round % 190;
         let [mut one, mut other] = [[0; 190]; 2];

@@ -1,7 +1,7 @@
 //! AVX2.
 
 use super::scalar::{self, COS, W};
-use super::{Block, Divisor, Fraction, Kernels, Rows, STRIDE};
+use super::{Block, Divisor, Fraction, Kernels, Rows, RowsMut, STRIDE};
 use oggflv_common::simd::{Isa, Level};
 use std::arch::x86_64::*;
 
@@ -35,6 +35,7 @@ pub(super) fn kernels(level: Level) -> Kernels {
         inverse_add: enter!(inverse_add(coefficients: &Block, samples: &mut [u8])),
         halve: enter!(halve(top: &[u8], bottom: &[u8], out: &mut [u8])),
         squared_errors: enter!(squared_errors(a: &[u8; 384], b: &[u8; 384]) -> [u32; 6]),
+        copy: enter!(copy(from: [Rows<'_>; 3], to: [RowsMut<'_>; 3])),
         squared_errors_16: enter!(squared_errors_16(samples: &[u8; 384], reference: [Rows<'_>; 3]) -> [u32; 2]),
     }
 }
@@ -135,6 +136,15 @@ impl<'a> Reference<'a> {
                 (_mm_loadu_si128(at.cast()), _mm_loadu_si128(at.add(APART * self.stride).cast()));
             _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1)
         }
+    }
+
+    /// Samples `x` to `x + 7`, which must be within the width, of row `y`, in the lower half.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn eight(&self, y: usize, x: usize) -> __m128i {
+        debug_assert!(y <= self.last && y * self.stride + x + 8 <= self.reference.len());
+        // SAFETY: as in `pair`.
+        unsafe { _mm_loadl_epi64(self.reference.as_ptr().add(y * self.stride + x).cast()) }
     }
 }
 
@@ -361,18 +371,43 @@ fn predict_16(reference: &[u8], stride: usize, fraction: Fraction, out: &mut [u8
     }
 }
 
-/// Eight reference samples each, interpolated.
+#[target_feature(enable = "avx2")]
+fn copy([y, cb, cr]: [Rows<'_>; 3], [to_y, to_cb, to_cr]: [RowsMut<'_>; 3]) {
+    let check = |(from, stride): Rows<'_>, (to, to_stride): &RowsMut<'_>, size: usize| {
+        let fits = |length: usize, stride: usize| stride < 1 << 32 && length >= (size - 1) * stride + size;
+        assert!(fits(from.len(), stride) && fits(to.len(), *to_stride));
+    };
+    check(y, &to_y, 16);
+    for row in 0..16 {
+        // SAFETY: both slices were just seen to have 16 rows of 16 samples.
+        unsafe {
+            let samples = _mm_loadu_si128(y.0.as_ptr().add(row * y.1).cast());
+            _mm_storeu_si128(to_y.0.as_mut_ptr().add(row * to_y.1).cast(), samples);
+        }
+    }
+    for (from, to) in [(cb, to_cb), (cr, to_cr)] {
+        check(from, &to, 8);
+        for row in 0..8 {
+            // SAFETY: both slices were just seen to have 8 rows of 8 samples.
+            unsafe {
+                let samples = _mm_loadl_epi64(from.0.as_ptr().add(row * from.1).cast());
+                _mm_storel_epi64(to.0.as_mut_ptr().add(row * to.1).cast(), samples);
+            }
+        }
+    }
+}
+
+/// Eight reference samples of row `y`, interpolated.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn interpolate_8<const FRACTION: Fraction>(reference: &[u8], at: usize, stride: usize) -> __m128i {
-    let a = load_8(reference, at);
+fn interpolate_8<const FRACTION: Fraction>(rows: &Reference<'_>, y: usize) -> __m128i {
+    let a = rows.eight(y, 0);
     match FRACTION {
         0 => a,
-        1 => _mm_avg_epu8(a, load_8(reference, at + 1)),
-        2 => _mm_avg_epu8(a, load_8(reference, at + stride)),
+        1 => _mm_avg_epu8(a, rows.eight(y, 1)),
+        2 => _mm_avg_epu8(a, rows.eight(y + 1, 0)),
         _ => {
-            let b = load_8(reference, at + 1);
-            let (c, d) = (load_8(reference, at + stride), load_8(reference, at + stride + 1));
+            let (b, c, d) = (rows.eight(y, 1), rows.eight(y + 1, 0), rows.eight(y + 1, 1));
             let (x, y) = (_mm_avg_epu8(a, b), _mm_avg_epu8(c, d));
             let rounded = _mm_or_si128(_mm_xor_si128(a, b), _mm_xor_si128(c, d));
             let excess = _mm_and_si128(rounded, _mm_xor_si128(x, y));
@@ -384,9 +419,10 @@ fn interpolate_8<const FRACTION: Fraction>(reference: &[u8], at: usize, stride: 
 #[inline]
 #[target_feature(enable = "avx2")]
 fn predict_8_fraction<const FRACTION: Fraction>(reference: &[u8], stride: usize, out: &mut [u8]) {
+    let rows = Reference::new(reference, stride, 7 + (FRACTION >> 1), 8 + (FRACTION & 1));
     let out = &mut out[..7 * STRIDE + 8];
     for y in 0..8 {
-        store_8(out, y * STRIDE, interpolate_8::<FRACTION>(reference, y * stride, stride));
+        store_8(out, y * STRIDE, interpolate_8::<FRACTION>(&rows, y));
     }
 }
 
