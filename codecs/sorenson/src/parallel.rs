@@ -182,7 +182,8 @@ impl ParallelEncoder {
         let own = Arc::new(Progress::default());
         let before = self.pictures.back().map(Arc::clone).unwrap_or_default();
         self.pictures.push_back(Arc::clone(&own));
-        self.workers[index].send(Job { number: self.taken, input, before, own });
+        let nap = (self.encoder.mb_height() / (2 * self.threads)).max(1);
+        self.workers[index].send(Job { number: self.taken, input, before, own, nap });
         self.taken += 1;
     }
 
@@ -299,9 +300,12 @@ struct Job {
     /// The picture before.
     before: Arc<Progress>,
     own: Arc<Progress>,
+    /// Rows to sleep for when there are none to go on with: being woken for each one takes time, and pictures that lag
+    /// far behind one another leave threads without any.
+    nap: usize,
 }
 
-/// The rows of a picture that are done.
+/// The rows of a picture that are done, for the one thread that has the picture after it.
 #[derive(Debug, Default)]
 struct Progress {
     rows: Mutex<Rows>,
@@ -311,26 +315,38 @@ struct Progress {
 #[derive(Debug, Default)]
 struct Rows {
     done: Vec<Arc<Band>>,
+    /// How many rows the other thread sleeps for, 0 if it does not sleep.
+    awaited: usize,
     /// The thread went down, and no more rows will come.
     abandoned: bool,
 }
 
 impl Progress {
     fn push(&self, band: Arc<Band>) {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner).done.push(band);
-        self.changed.notify_all();
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.done.push(band);
+        if rows.done.len() == rows.awaited {
+            self.changed.notify_all();
+        }
     }
 
-    /// Waits for a row.
-    fn row(&self, mb_y: usize) -> Arc<Band> {
+    /// Waits for row `mb_y`; who has to sleep for it sleeps until there are `count` rows.
+    fn row(&self, mb_y: usize, count: usize) -> Arc<Band> {
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if let Some(band) = rows.done.get(mb_y) {
-                return Arc::clone(band);
-            }
-            assert!(!rows.abandoned, "the thread with the picture before went down");
-            rows = self.changed.wait(rows).unwrap_or_else(PoisonError::into_inner);
+        if mb_y >= rows.done.len() {
+            rows.awaited = count;
+            let is_short = |rows: &mut Rows| rows.done.len() < rows.awaited && !rows.abandoned;
+            rows = self.changed.wait_while(rows, is_short).unwrap_or_else(PoisonError::into_inner);
         }
+        let band = rows.done.get(mb_y).expect("the thread with the picture before goes on to its end");
+        Arc::clone(band)
+    }
+}
+
+impl Job {
+    /// Waits for row `mb_y` of the picture before, which has `mb_height` of them.
+    fn row_before(&self, mb_y: usize, mb_height: usize) -> Arc<Band> {
+        self.before.row(mb_y, mb_height.min(mb_y + self.nap))
     }
 }
 
@@ -363,7 +379,7 @@ fn encode(encoder: &mut Encoder, job: &Job) -> Packet {
     let mb_height = encoder.mb_height();
     let Input::Frame(frame, plan) = &job.input else {
         for mb_y in 0..mb_height {
-            job.own.push(job.before.row(mb_y));
+            job.own.push(job.row_before(mb_y, mb_height));
         }
         return Packet { key: false, data: encoder.write_skipped().into_bytes() };
     };
@@ -375,7 +391,7 @@ fn encode(encoder: &mut Encoder, job: &Job) -> Packet {
     for mb_y in 0..mb_height {
         // Vectors reach one row down. An I picture needs nothing.
         while !key && taken < mb_height.min(mb_y + 2) {
-            encoder.take_band(taken, &job.before.row(taken));
+            encoder.take_band(taken, &job.row_before(taken, mb_height));
             taken += 1;
         }
         encoder.encode_row(&frame.view(), picture_type, mb_y, &mut writer);
