@@ -1,7 +1,6 @@
 //! Where a sound sets in so suddenly that the noise of a long block would be heard before it (pre-echo), and the block
 //! types that follow (11172-3, C.1.5.3.2 and figure C.7).
 
-use crate::config::Supply;
 use crate::header::BlockType;
 use crate::kernels::LANES;
 use crate::tables::LINES;
@@ -22,12 +21,8 @@ const FAINT: f32 = PIECE as f32 * 1e-8;
 /// How much louder an attack is than what earlier sounds mask. Sounds of many attacks, such as applause, hide the noise
 /// before each, and short blocks would take the bits that they need. That hurts more where bits are scarce, and short
 /// blocks gain less where they last longer, at low sampling rates.
-fn ratio(sample_rate: u32, supply: Supply) -> f32 {
-    match supply {
-        Supply::Scarce => 12.0 * (44100.0 / sample_rate as f32).max(1.0),
-        Supply::Ample => 8.0,
-        Supply::Plentiful => 16.0,
-    }
+fn ratio(sample_rate: u32) -> f32 {
+    12.0 * (44100.0 / sample_rate as f32).max(1.0)
 }
 
 /// Time in seconds after which a tenth of a piece's energy goes on masking.
@@ -47,10 +42,10 @@ pub(crate) struct Detector {
 }
 
 impl Detector {
-    pub(crate) fn new(sample_rate: u32, supply: Supply) -> Self {
+    pub(crate) fn new(sample_rate: u32) -> Self {
         let pieces = DECAY_TIME * f64::from(sample_rate) / PIECE as f64;
         Self {
-            ratio: ratio(sample_rate, supply),
+            ratio: ratio(sample_rate),
             decay: libm::exp2(-libm::log2(10.0) / pieces) as f32,
             masked: 0.0,
             last: 0.0,
@@ -112,7 +107,7 @@ mod tests {
     /// Whether there is an attack in granule `granule`, the first one beginning at sample 300.
     fn found(pcm: &[f32], granule: usize) -> bool {
         let pcm = [&[0.0; LOOK_BACK], pcm].concat();
-        let mut detector = Detector::new(44100, Supply::Ample);
+        let mut detector = Detector::new(44100);
         (0..=granule).fold(false, |_, g| detector.is_sudden(&pcm, LOOK_BACK + 300 + g * LINES))
     }
 

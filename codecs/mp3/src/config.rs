@@ -5,12 +5,21 @@ use crate::header::BlockType;
 use crate::layout::Layout;
 use crate::tables::{BITRATES, LINES, SAMPLE_RATES};
 
-/// The most that the threshold in quiet counts as where bits are plentiful, as energy of a sine: 10 dB SPL where full
-/// scale is at 96 dB.
+/// The most that the threshold in quiet counts as at prices of bits from 2^[`CHEAP`] to 2^[`DEAR`], as energy of a sine:
+/// 10 dB SPL where full scale is at 96 dB.
 const LARGEST_QUIET: f32 = 2.5e-9;
-/// The price of bits, as a binary logarithm, below which it counts as more, and by how many octaves for each octave.
+/// Binary logarithms of prices, and by how many octaves it grows for each octave outside.
 const CHEAP: f32 = -5.8;
-const QUIET_SLOPE: f32 = 1.5;
+const DEAR: f32 = -4.5;
+const QUIET_SLOPE: f32 = 2.0;
+
+/// The most that the threshold in quiet counts as in long blocks, as energy of a sine, at a price of bits (a binary
+/// logarithm). High frequencies get some bits below that threshold; but where bits are dear, fewer of them, and where they
+/// are cheap, noise there need not fall with the price, as it does where it is heard.
+pub(crate) fn largest_quiet(price: f32) -> f32 {
+    let outside = (CHEAP - price).max(price - DEAR).max(0.0);
+    LARGEST_QUIET * libm::exp2f(QUIET_SLOPE * outside)
+}
 
 /// What to encode. [`Encoder::new`](crate::Encoder::new) checks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +71,10 @@ pub(crate) enum Version {
 pub(crate) enum Supply {
     /// Less than 0.9 bits for a sample: 64 kbit/s at 44.1 kHz in stereo.
     Scarce,
-    /// Up to 1.7 bits: 96 to 144 kbit/s.
+    /// More: 96 kbit/s and above.
     Ample,
-    /// More: what is masked has all that it needs.
-    Plentiful,
+    /// What a high constant quality takes: no band takes bits from another.
+    Unlimited,
 }
 
 impl Supply {
@@ -73,18 +82,7 @@ impl Supply {
     pub(crate) fn of_bitrate(format: &Format, bitrate: u32) -> Self {
         match f64::from(bitrate) / (f64::from(format.sample_rate) * format.channels as f64) {
             ..0.9 => Self::Scarce,
-            ..1.7 => Self::Ample,
-            _ => Self::Plentiful,
-        }
-    }
-
-    /// The most that the threshold in quiet counts as in long blocks, as energy of a sine, at a price of bits (a binary
-    /// logarithm). Where bits are plentiful, high frequencies get some below that threshold; but noise there need not
-    /// fall with the price, as it does where it is heard.
-    pub(crate) fn largest_quiet(self, price: f32) -> f32 {
-        match self {
-            Self::Scarce | Self::Ample => f32::INFINITY,
-            Self::Plentiful => LARGEST_QUIET * libm::exp2f(QUIET_SLOPE * (CHEAP - price)).max(1.0),
+            _ => Self::Ample,
         }
     }
 }
@@ -200,22 +198,20 @@ mod tests {
         for (channels, bitrate) in [(2, 1), (1, 2)].map(|(c, d)| (c, move |b: u32| b / d)) {
             assert_eq!(supply(44100, channels, bitrate(64_000)), Supply::Scarce);
             assert_eq!(supply(44100, channels, bitrate(96_000)), Supply::Ample);
-            assert_eq!(supply(44100, channels, bitrate(128_000)), Supply::Ample);
-            assert_eq!(supply(44100, channels, bitrate(160_000)), Supply::Plentiful);
+            assert_eq!(supply(44100, channels, bitrate(320_000)), Supply::Ample);
+            assert_eq!(supply(22050, channels, bitrate(32_000)), Supply::Scarce);
             assert_eq!(supply(22050, channels, bitrate(64_000)), Supply::Ample);
         }
     }
 
     #[test]
-    fn only_plentiful_bits_lower_the_threshold_in_quiet_and_cheap_ones_less() {
-        for supply in [Supply::Scarce, Supply::Ample] {
-            assert_eq!(supply.largest_quiet(CHEAP), f32::INFINITY);
+    fn threshold_in_quiet_is_lowered_most_at_usual_prices() {
+        for price in [CHEAP, 0.5 * (CHEAP + DEAR), DEAR] {
+            assert_eq!(largest_quiet(price), LARGEST_QUIET);
         }
-        let largest = |price| Supply::Plentiful.largest_quiet(price);
-        assert_eq!(largest(0.0), LARGEST_QUIET);
-        assert_eq!(largest(CHEAP), LARGEST_QUIET);
-        assert_eq!(largest(CHEAP - 2.0), 8.0 * LARGEST_QUIET);
-        assert_eq!(largest(f32::NEG_INFINITY), f32::INFINITY);
+        assert_eq!(largest_quiet(CHEAP - 2.0), 16.0 * LARGEST_QUIET);
+        assert_eq!(largest_quiet(DEAR + 2.0), 16.0 * LARGEST_QUIET);
+        assert_eq!(largest_quiet(f32::NEG_INFINITY), f32::INFINITY);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::attack;
 use crate::bitstream::FrameQueue;
-use crate::config::{Config, Format, Supply};
+use crate::config::{self, Config, Format, Supply};
 use crate::error::ConfigError;
 use crate::header::{BlockType, FrameInfo};
 use crate::huffman::{self, Huffman};
@@ -29,14 +29,14 @@ const DELAY: usize = 481 + LINES;
 
 /// Binary logarithms of the prices of bits of variable bitrates by quality, 0 to 9. Music of 44.1 kHz in stereo takes a
 /// little less than with the settings of these numbers in LAME.
-const PRICES: [f32; 10] = [-7.1, -6.35, -5.6, -4.8, -4.0, -3.2, -2.4, -1.8, -1.3, -0.7];
-/// The price below which variable bitrates are [`Supply::Plentiful`]: qualities 0 to 2.
-const PLENTIFUL: f32 = -5.0;
+const PRICES: [f32; 10] = [-7.1, -6.35, -5.65, -4.8, -4.0, -3.2, -2.4, -1.8, -1.3, -0.7];
+/// The price below which variable bitrates are [`Supply::Unlimited`]: qualities 0 to 2.
+const UNLIMITED: f32 = -5.0;
 
 /// How often a price is tried once bounds are known.
 const MAX_ATTEMPTS: u32 = 10;
 /// How near the bytes of a frame come to what is aimed at, in octaves.
-const CLOSE_ENOUGH: f32 = 0.3;
+const CLOSE_ENOUGH: f32 = 0.15;
 
 /// A Layer III encoder with constant or variable bitrate.
 ///
@@ -57,7 +57,6 @@ const CLOSE_ENOUGH: f32 = 0.3;
 pub struct Encoder {
     format: Format,
     rate: Rate,
-    supply: Supply,
     kernels: Kernels,
     polyphase: Polyphase,
     mdct: Mdct,
@@ -131,22 +130,21 @@ impl Encoder {
         let kernels = Kernels::new(level);
         let supply = match rate {
             Rate::Constant(index) => Supply::of_bitrate(&format, format.bitrate(index)),
-            Rate::Variable(price) if price < PLENTIFUL => Supply::Plentiful,
+            Rate::Variable(price) if price < UNLIMITED => Supply::Unlimited,
             Rate::Variable(_) => Supply::Ample,
         };
         let channel = || Channel {
             pcm: vec![0.0; HISTORY],
             subbands: [[0.0; SUBBANDS]; SLOTS],
             history: psycho::History::default(),
-            attacks: attack::Detector::new(format.sample_rate, supply),
+            attacks: attack::Detector::new(format.sample_rate),
         };
         Self {
             rate,
-            supply,
             kernels,
             polyphase: Polyphase::new(),
             mdct: Mdct::new(format.row),
-            model: Model::new(&format, supply, kernels),
+            model: Model::new(&format, kernels),
             quantizer: Quantizer::new(&format, supply, kernels),
             huffman: Huffman::new(),
             reservoir: Reservoir::new(&format),
@@ -300,7 +298,7 @@ impl Encoder {
         }
         self.model.go_on(&spectra(middle + LINES, LONG_WINDOW), &mut histories);
         for (masking, history) in granule.masking.iter_mut().zip(&histories) {
-            *masking = self.model.allowed_long(history, self.supply.largest_quiet(price));
+            *masking = self.model.allowed_long(history, config::largest_quiet(price));
         }
         if block_type == BlockType::Short {
             for window in 0..WINDOWS {

@@ -4,7 +4,7 @@
 //! of 27 dB/Bark downwards and 10 dB/Bark upwards (11172-3, D.1 and D.2 in outline), noise is inaudible some decibels
 //! below that, and anything below the threshold in quiet is.
 
-use crate::config::{Format, Supply};
+use crate::config::Format;
 use crate::fft::Fft;
 use crate::kernels::{Kernels, LANES};
 use crate::layout::MAX_BANDS;
@@ -27,13 +27,8 @@ const RISE: f32 = 8.0;
 const STRICTEST: f32 = 0.01;
 /// How far it may stay above that of the granule after, which bounds noise behind a sound that ends.
 const FALL: f32 = 16.0;
-/// The most that this may lower it, by supply of bits; a sound masks for a while what comes after it.
-fn strictest_fall(supply: Supply) -> f32 {
-    match supply {
-        Supply::Ample => 1.0,
-        Supply::Scarce | Supply::Plentiful => 0.15,
-    }
-}
+/// The most that this may lower it; a sound masks for a while what comes after it.
+const STRICTEST_FALL: f32 = 0.15;
 
 /// Energies that the scalefactor bands of a granule may hold as noise, in units of squared lines.
 pub(crate) type Masking = [f32; MAX_BANDS];
@@ -46,8 +41,6 @@ pub(crate) type Partitions = [f32; MAX_PARTITIONS];
 /// The model: one set of tables for long and one for short blocks.
 pub(crate) struct Model {
     kernels: Kernels,
-    /// [`strictest_fall`].
-    strictest_fall: f32,
     long: Resolution,
     short: Resolution,
     quiet_long: [f32; MAX_BANDS],
@@ -102,10 +95,9 @@ fn from_decibels(level: f64) -> f64 {
 }
 
 impl Model {
-    pub(crate) fn new(format: &Format, supply: Supply, kernels: Kernels) -> Self {
+    pub(crate) fn new(format: &Format, kernels: Kernels) -> Self {
         Self {
             kernels,
-            strictest_fall: strictest_fall(supply),
             long: Resolution::of_length(format, LONG_WINDOW),
             short: Resolution::of_length(format, SHORT_WINDOW),
             quiet_long: format.long.quiet,
@@ -130,7 +122,7 @@ impl Model {
         let mut thresholds = *this;
         for ((threshold, before), next) in thresholds.iter_mut().zip(before).zip(next) {
             let rising = (RISE * before).max(STRICTEST * *threshold);
-            let falling = (FALL * next).max(self.strictest_fall * *threshold);
+            let falling = (FALL * next).max(STRICTEST_FALL * *threshold);
             *threshold = threshold.min(rising).min(falling);
         }
         let mut allowed = [0.0; MAX_BANDS];
@@ -285,7 +277,7 @@ mod tests {
     use oggflv_common::simd::Level;
 
     fn model(sample_rate: u32) -> Model {
-        Model::new(&Format::new(sample_rate, 1).unwrap(), Supply::Plentiful, Kernels::new(Level::SCALAR))
+        Model::new(&Format::new(sample_rate, 1).unwrap(), Kernels::new(Level::SCALAR))
     }
 
     fn sine(frequency: f64, amplitude: f64, sample_rate: u32) -> Vec<f32> {
@@ -361,9 +353,8 @@ mod tests {
     #[test]
     fn silence_on_either_side_lowers_the_threshold() {
         let (tone, silence) = (sine(2000.0, 0.5, 44100), vec![0.0; LONG_WINDOW]);
-        let of_tone = |supply, [before, after]: [&[f32]; 2]| {
-            let format = Format::new(44100, 1).unwrap();
-            let model = Model::new(&format, supply, Kernels::new(Level::SCALAR));
+        let model = model(44100);
+        let of_tone = |[before, after]: [&[f32]; 2]| {
             let mut history = [History::default()];
             for pcm in [before, &tone, after] {
                 model.go_on(&[pcm], &mut history);
@@ -371,15 +362,10 @@ mod tests {
             // Line 52.2 is in band 10.
             model.allowed_long(&history[0], f32::INFINITY)[10]
         };
-        for (supply, after_sound) in [(Supply::Scarce, 0.15), (Supply::Ample, 1.0), (Supply::Plentiful, 0.15)]
-        {
-            let steady = of_tone(supply, [&tone, &tone]);
-            let ratio = |neighbours| of_tone(supply, neighbours) / steady;
-            for (ratio, expected) in
-                [(ratio([&silence, &tone]), STRICTEST), (ratio([&tone, &silence]), after_sound)]
-            {
-                assert!((ratio / expected - 1.0).abs() < 1e-3, "{supply:?}: {ratio} for {expected}");
-            }
+        let steady = of_tone([&tone, &tone]);
+        for (neighbours, expected) in [([&silence, &tone], STRICTEST), ([&tone, &silence], STRICTEST_FALL)] {
+            let ratio = of_tone(neighbours.map(Vec::as_slice)) / steady;
+            assert!((ratio / expected - 1.0).abs() < 1e-3, "{ratio} for {expected}");
         }
     }
 

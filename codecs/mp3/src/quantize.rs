@@ -20,8 +20,7 @@ use crate::tables::{LINES, MAX_QUANTIZED, SCALEFACTOR_LENGTHS, WINDOWS};
 fn hole(supply: Supply) -> f32 {
     match supply {
         Supply::Scarce => 6.0,
-        Supply::Ample => 12.0,
-        Supply::Plentiful => 8.0,
+        Supply::Ample | Supply::Unlimited => 20.0,
     }
 }
 /// Where bits are dear there are holes anyway: each octave of the price above this one takes that much off, down to
@@ -51,8 +50,7 @@ pub(crate) struct QuantizedGranule {
 pub(crate) struct Quantizer {
     version: Version,
     kernels: Kernels,
-    /// [`hole`].
-    hole: f32,
+    supply: Supply,
     /// 2^(-3/16 e) for each exponent e from [`FINEST`] on: what |x|^(3/4) is multiplied by.
     inverse_steps: Vec<f32>,
     /// 2^(e/4): what i^(4/3) is multiplied by.
@@ -126,7 +124,7 @@ impl Quantizer {
         Self {
             version: format.version,
             kernels,
-            hole: hole(supply),
+            supply,
             inverse_steps: power(-3.0 / 16.0),
             steps: power(0.25),
             power43: Box::new(std::array::from_fn(|i| libm::pow(i as f64, 4.0 / 3.0) as f32)),
@@ -144,7 +142,8 @@ impl Quantizer {
         presence: &[f32; MAX_BANDS],
         price: f32,
     ) -> Spectrum {
-        let hole = (self.hole - HOLE_SLOPE * (price - DEAR)).clamp(LEAST_HOLE * self.hole, self.hole);
+        let hole = hole(self.supply);
+        let hole = (hole - HOLE_SLOPE * (price - DEAR)).clamp(LEAST_HOLE * hole, hole);
         let mut spectrum = Spectrum {
             block_type,
             least_price: f32::NEG_INFINITY,
@@ -169,7 +168,9 @@ impl Quantizer {
                 deepest -= 1;
             }
             let w = layout.weights[band];
-            // What is far below the threshold cannot be missed.
+            // What is far below the threshold cannot be missed, and what has no scalefactor is too dear to be kept for its
+            // own sake: it takes finer steps everywhere.
+            let hole = if band < layout.factors { hole } else { 0.0 };
             let hole = hole * w * presence[band] * energy / (energy + 0.03 * masking[band]);
             let weight = w / masking[band];
             let nothing = energy * weight + hole;
@@ -266,19 +267,30 @@ impl Search<'_> {
             .factor_groups()
             .map(|range| range.map(|band| self.cost_at(band, wanted[band] as i32).0).sum());
         // The coarsest band sets the gain, unless those that no scalefactor brings down from there lose more than the
-        // coarse ones cost when they are made finer.
+        // coarse ones cost when they are made finer. Bands without scalefactors may want a gain far below, which takes
+        // many bits: where they are unlimited and the granule has not yet been too long.
+        let reaches_far =
+            self.quantizer.supply == Supply::Unlimited && self.spectrum.least_price == f32::NEG_INFINITY;
+        let unfactored = (self.layout.factors..bands)
+            .filter(|&band| reaches_far && wanted[band] > 0)
+            .map(|band| self.spectrum.bands[band].vanishes - 2)
+            .max();
         let mut best = (f32::INFINITY, Plan::silence());
-        let mut gain = coarsest.max(-210);
-        let mut worse = 0;
-        while gain >= -210 && worse < 2 {
-            worse += 1;
-            for scale in [1, 0] {
-                if let Some(candidate) = self.at_gain(&wanted, &least, (gain, scale), best.0) {
-                    best = candidate;
-                    worse = 0;
+        let mut gain = i32::MAX;
+        for (start, patience) in [(Some(coarsest.max(-210)), 2), (unfactored, 1)] {
+            let Some(start) = start.filter(|&start| start < gain) else { continue };
+            gain = start;
+            let mut worse = 0;
+            while gain >= -210 && worse < patience {
+                worse += 1;
+                for scale in [1, 0] {
+                    if let Some(candidate) = self.at_gain(&wanted, &least, (gain, scale), best.0) {
+                        best = candidate;
+                        worse = 0;
+                    }
                 }
+                gain -= 2;
             }
-            gain -= 2;
         }
         best.1
     }
@@ -286,10 +298,11 @@ impl Search<'_> {
     /// The depth at which a band costs least, by descent from the one chosen last.
     fn best_depth(&mut self, band: usize) -> usize {
         let Band { vanishes, deepest, chosen, weight, roots, nothing, .. } = self.spectrum.bands[band];
-        if deepest == 0 {
+        let width = self.layout.lines(band).len();
+        // No code has less than a bit for four lines.
+        if deepest == 0 || nothing <= self.price * (width / 4) as f32 {
             return 0;
         }
-        let width = self.layout.lines(band).len();
         let mut start = chosen;
         if start == 0 {
             // Where a bit takes as much noise as it costs: each line's noise falls by a factor of 4 for one of its own.
@@ -464,7 +477,8 @@ impl Search<'_> {
         let values = &values[..self.layout.lines(band).len()];
         let bits = self.huffman.band_bits(values, u32::from(kernels::nearest(largest * inverse_step)));
         let lost = (1.0 - kept / energy.max(f32::MIN_POSITIVE)).max(0.0);
-        (noise * weight + hole * lost * lost, bits as f32)
+        // A few lines of many are no hole.
+        (noise * weight + hole * (lost * lost) * (lost * lost), bits as f32)
     }
 }
 
