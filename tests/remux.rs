@@ -223,6 +223,22 @@ fn damage_costs_no_more_than_it_hits() {
 }
 
 #[test]
+fn script_data_that_cannot_be_read_are_left_out() {
+    let cue = b"\x02\0\x05onCue\x02\0\x04half".to_vec();
+    let mut with_scripts = tags(film());
+    let time = with_scripts[20].1;
+    with_scripts.insert(20, (SCRIPT, time, cue.clone()));
+    // Cut off, of a type that there is not, and without a name.
+    for wrong in [&cue[..cue.len() - 1], b"\x02\0\x05onCue\x11", b"\0\0\0\0\0\0\0\0\0\x05"] {
+        with_scripts.insert(20, (SCRIPT, time, wrong.to_vec()));
+    }
+    let (file, report) = copy(&[&file_of(&with_scripts)], &Options::default());
+    assert_eq!(file.windows(5).filter(|name| name == b"onCue").count(), 1);
+    assert!(file.windows(cue.len()).any(|window| window == cue));
+    assert_eq!(report.warnings, ["3 script data tags that cannot be read are left out"]);
+}
+
+#[test]
 fn pictures_without_their_key_frame_are_left_out() {
     let whole = tags(film());
     let keys: Vec<usize> = FlvFile::parse(film())

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use super::clock::Clock;
 use super::formats::{Formats, audio_codec, is_key_frame, is_sequence_end, is_sequence_header, video_codec};
-use crate::flv::{Reader, TagType};
+use crate::flv::{Reader, TagType, Value, read_script};
 use crate::time::Time;
 
 /// Places of damage that are told one by one.
@@ -42,6 +42,8 @@ struct Damage {
     cut_bytes: u64,
     unknown: u64,
     other_codec: u64,
+    /// Script data that cannot be read.
+    unreadable: u64,
 }
 
 /// Reads a file's tags.
@@ -124,15 +126,22 @@ impl<'a, R: Read> Tags<'a, R> {
                 self.damage.unknown += 1;
                 continue;
             };
-            let is_wanted = match tag_type {
-                TagType::Audio => self.formats.audio_codec() == Some(audio_codec(first)),
-                TagType::Video => self.formats.video == Some(video_codec(tag.body)),
-                TagType::Script => true,
+            let (is_wanted, others) = match tag_type {
+                TagType::Audio => {
+                    (self.formats.audio_codec() == Some(audio_codec(first)), &mut self.damage.other_codec)
+                }
+                TagType::Video => {
+                    (self.formats.video == Some(video_codec(tag.body)), &mut self.damage.other_codec)
+                }
+                TagType::Script => (
+                    matches!(read_script(tag.body), Ok((Value::String(_), _, _))),
+                    &mut self.damage.unreadable,
+                ),
             };
             if is_wanted {
                 return Ok(Some(Raw { tag_type, timestamp: tag.timestamp, body: tag.body.to_vec() }));
             }
-            self.damage.other_codec += 1;
+            *others += 1;
         }
         self.damage.cut_bytes = self.reader.rest().bytes;
         Ok(None)
@@ -158,6 +167,7 @@ impl<'a, R: Read> Tags<'a, R> {
         for (count, what) in [
             (damage.unknown, "tags that are empty or of an unknown type are left out"),
             (damage.other_codec, "tags of another codec are left out"),
+            (damage.unreadable, "script data tags that cannot be read are left out"),
             (self.clock.repaired, "timestamps that went astray are put right"),
             (self.clock.restarts, "times the timestamps began anew; they go on now"),
         ] {
