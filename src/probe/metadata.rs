@@ -88,8 +88,15 @@ impl Metadata {
         }
         if file.video.tags > 0 {
             for name in ["width", "height"] {
-                if self.number(name).is_none() {
-                    findings.error(self.offset, format!("onMetaData: {name} is missing"));
+                if self.number(name).is_some() {
+                    continue;
+                }
+                let problem = format!("onMetaData: {name} is missing");
+                // Who wrote the file may not have known it.
+                if file.size.is_some() {
+                    findings.error(self.offset, problem);
+                } else {
+                    findings.warning(self.offset, format!("{problem}, and no picture tells it"));
                 }
             }
         }
