@@ -223,6 +223,22 @@ fn damage_costs_no_more_than_it_hits() {
 }
 
 #[test]
+fn pictures_of_an_unknown_type_are_left_out() {
+    let mut with_unknown = tags(film());
+    for frame_type in [0, 6, 15] {
+        with_unknown.insert(20, (VIDEO, with_unknown[20].1, vec![frame_type << 4 | 2, 1, 2, 3]));
+    }
+    let (file, report) = copy(&[&file_of(&with_unknown)], &Options::default());
+    assert_eq!(tags(&file), tags(film()));
+    assert_eq!(report.warnings, ["3 tags that are empty or of an unknown type are left out"]);
+    let only_unknown = file_of(&[(VIDEO, 0, vec![2, 1, 2, 3])]);
+    assert!(matches!(
+        copy_as("out.flv", &[&only_unknown], None, &Options::default()),
+        Err(Error::Input { problem: InputError::Empty, .. })
+    ));
+}
+
+#[test]
 fn script_data_that_cannot_be_read_are_left_out() {
     let cue = b"\x02\0\x05onCue\x02\0\x04half".to_vec();
     let mut with_scripts = tags(film());

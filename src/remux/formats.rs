@@ -60,6 +60,9 @@ impl Formats {
             let (Some(tag_type), Some(&first)) = (TagType::known(tag.tag_type), tag.body.first()) else {
                 continue;
             };
+            if tag_type == TagType::Video && !is_known_frame(first) {
+                continue;
+            }
             formats.tags += 1;
             match tag_type {
                 TagType::Audio => {
@@ -149,10 +152,19 @@ pub(super) fn video_codec(body: &[u8]) -> u32 {
     }
 }
 
+/// FrameType by the first byte of a video tag.
+fn frame_type(first: u8) -> u8 {
+    if first & 0x80 != 0 { first >> 4 & 7 } else { first >> 4 }
+}
+
 /// Whether the first byte of a video tag says that decoding can begin with it.
 pub(super) fn is_key_frame(first: u8) -> bool {
-    let frame_type = if first & 0x80 != 0 { first >> 4 & 7 } else { first >> 4 };
-    matches!(frame_type, 1 | 4)
+    matches!(frame_type(first), 1 | 4)
+}
+
+/// Whether the first byte of a video tag says what it is.
+pub(super) fn is_known_frame(first: u8) -> bool {
+    matches!(frame_type(first), 1..=5)
 }
 
 /// Whether a tag sets a decoder up: AVCPacketType or AACPacketType 0, SequenceStart in Enhanced RTMP.

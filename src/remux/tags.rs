@@ -3,7 +3,9 @@
 use std::io::{self, Read};
 
 use super::clock::Clock;
-use super::formats::{Formats, audio_codec, is_key_frame, is_sequence_end, is_sequence_header, video_codec};
+use super::formats::{
+    Formats, audio_codec, is_key_frame, is_known_frame, is_sequence_end, is_sequence_header, video_codec,
+};
 use crate::flv::{Reader, TagType, Value, read_script};
 use crate::time::Time;
 
@@ -126,6 +128,10 @@ impl<'a, R: Read> Tags<'a, R> {
                 self.damage.unknown += 1;
                 continue;
             };
+            if tag_type == TagType::Video && !is_known_frame(first) {
+                self.damage.unknown += 1;
+                continue;
+            }
             let (is_wanted, others) = match tag_type {
                 TagType::Audio => {
                     (self.formats.audio_codec() == Some(audio_codec(first)), &mut self.damage.other_codec)
