@@ -75,6 +75,7 @@ impl Preset {
                 intra_bias: 800,
                 negligible: 20,
                 good_seed: 400,
+                chroma: 64,
                 ..best
             },
         }

@@ -1,8 +1,8 @@
 //! Looks at frames before they are encoded: where to put key frames, and which macroblocks later pictures build on.
 //!
-//! Frames are compared with the one before at half size. What a macroblock hands on to the next picture counts as its
-//! own information; summed up from the last frame of the window to the first, this tells how much a macroblock is
-//! worth, and its quantiser is chosen accordingly ("macroblock tree").
+//! Frames are compared with the one before at half size. A macroblock is worth its own information for as long as the
+//! frame stands, and what the next picture takes from it; summed up from the last frame of the window to the first, this
+//! tells how finely to quantise it ("macroblock tree").
 
 use crate::config::Config;
 use crate::error::EncodeError;
@@ -13,8 +13,10 @@ use oggflv_common::{Frame, PlaneView};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How long a frame stands if nobody says when it and the next one appear.
+/// How long a frame stands if nobody says when it and the next one appear; its information then counts once.
 const USUAL_DURATION: Duration = Duration::from_millis(40);
+/// Frames that stand for less and for more count as if they stood for so long.
+const DURATIONS: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(1)];
 
 /// What is known about a frame before it is encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,7 +156,10 @@ const FRAMES: usize = 60;
 /// Bytes that these frames may take, except that there are always some.
 const FRAMES_BYTES: usize = 64 << 20;
 /// The quantiser goes with the inverse of this root of what a macroblock is worth.
-const STRENGTH: u32 = 5;
+const ROOT: i32 = 3;
+/// Binary logarithm, in units of 1/256, of how many times its own information a macroblock is worth that gets the
+/// quantiser of the picture.
+const USUAL_WORTH: i32 = 128;
 /// Sum of 64 absolute differences below which nothing moves.
 const STILL: u32 = 64;
 /// Where less than one part in so many changes, it is not by motion.
@@ -374,23 +379,27 @@ impl Lookahead {
     /// Plans the first `count` frames of the window.
     fn plan(&mut self, count: usize) {
         let blocks = self.mb_width * self.mb_height;
-        // What the frame after the one in hand takes from it.
-        let (mut taken, mut next) = (vec![0; blocks], vec![0; blocks]);
+        // What the frame after the one in hand takes from it, and then all that it is worth.
+        let (mut worth, mut next) = (vec![0; blocks], vec![0; blocks]);
         let mut factors = Vec::with_capacity(blocks);
         // From the last frame to the first.
         let mut expected = VecDeque::new();
         let mut next_time = self.next_time;
         for (i, entry) in self.window.iter_mut().enumerate().rev() {
             let key = entry.key;
+            let duration = next_time.saturating_sub(entry.time);
+            let standing = duration.clamp(DURATIONS[0], DURATIONS[1]).as_micros() as u64;
+            for (worth, block) in worth.iter_mut().zip(&entry.blocks) {
+                add(worth, u64::from(block.intra) * standing / USUAL_DURATION.as_micros() as u64);
+            }
             factors.clear();
-            factors.extend(entry.blocks.iter().zip(&taken).map(|(b, t)| factor(b.intra, *t)));
+            factors.extend(entry.blocks.iter().zip(&worth).map(|(block, worth)| factor(block.intra, *worth)));
             next.fill(0);
             if !key {
-                hand_on(&entry.blocks, &taken, &mut next, self.mb_width);
+                hand_on(&entry.blocks, &worth, &mut next, self.mb_width);
             }
-            std::mem::swap(&mut taken, &mut next);
+            std::mem::swap(&mut worth, &mut next);
             let complexity = complexity(&entry.blocks, &factors, key);
-            let duration = next_time.saturating_sub(entry.time);
             expected.push_front(Expected { key, complexity, duration });
             if i < count {
                 let frames = expected.iter().copied().collect();
@@ -412,11 +421,11 @@ impl Lookahead {
     }
 }
 
-/// Adds to `next` what the macroblocks of a frame take from the one before; `taken` is what is taken from them.
-fn hand_on(blocks: &[Estimate], taken: &[u32], next: &mut [u32], mb_width: usize) {
+/// Adds to `next` what the macroblocks of a frame, each worth so much, take from the one before.
+fn hand_on(blocks: &[Estimate], worth: &[u32], next: &mut [u32], mb_width: usize) {
     let mb_height = blocks.len() / mb_width;
-    for (at, (block, taken)) in blocks.iter().zip(taken).enumerate() {
-        let amount = ((u64::from(block.intra) + u64::from(*taken)) * u64::from(block.taken)) >> 16;
+    for (at, (block, worth)) in blocks.iter().zip(worth).enumerate() {
+        let amount = (u64::from(*worth) * u64::from(block.taken)) >> 16;
         if block.mv == (0, 0) {
             add(&mut next[at], amount);
             continue;
@@ -448,8 +457,8 @@ fn complexity(blocks: &[Estimate], factors: &[u16], key: bool) -> u32 {
 }
 
 /// 2^24 over factors.
-static INVERSE: [u64; 257] = {
-    let mut inverse = [1 << 24; 257];
+static INVERSE: [u64; MAX_FACTOR + 1] = {
+    let mut inverse = [1 << 24; MAX_FACTOR + 1];
     let mut factor = 1;
     while factor < inverse.len() {
         inverse[factor] = (1 << 24) / factor as u64;
@@ -458,21 +467,27 @@ static INVERSE: [u64; 257] = {
     inverse
 };
 
-/// The relative quantiser, in units of 1/256, of a macroblock that costs `intra` and gives `taken` to later frames.
-fn factor(intra: u32, taken: u32) -> u16 {
-    exp2_inverse((log2(u64::from(intra) + u64::from(taken)) - log2(intra.into())) / STRENGTH)
+/// What a relative quantiser, in units of 1/256, is at most.
+const MAX_FACTOR: usize = 512;
+
+/// The relative quantiser, in units of 1/256, of a macroblock of so much information that is worth so much.
+fn factor(intra: u32, worth: u32) -> u16 {
+    let exponent = (log2(worth.max(1).into()) - log2(intra.into()) - USUAL_WORTH) / ROOT;
+    // Twice the power of two for an exponent that is larger by one, since that is not negative.
+    let factor = exp2_inverse((exponent + 256).max(0) as u32) >> 7;
+    factor.clamp(1, MAX_FACTOR as u32) as u16
 }
 
 /// Binary logarithm in units of 1/256, linear between powers of two.
-fn log2(value: u64) -> u32 {
+fn log2(value: u64) -> i32 {
     let whole = value.ilog2();
     let mantissa = if whole >= 8 { value >> (whole - 8) } else { value << (8 - whole) };
-    whole * 256 + (mantissa as u32 - 256)
+    (whole * 256) as i32 + (mantissa as i32 - 256)
 }
 
-/// 256 times two to the minus `exponent` / 256, linear between powers of two.
-pub(crate) fn exp2_inverse(exponent: u32) -> u16 {
-    ((512 - exponent % 256) >> (1 + exponent / 256).min(31)).max(1) as u16
+/// 2^16 times two to the minus `exponent` / 256, linear between powers of two.
+pub(crate) fn exp2_inverse(exponent: u32) -> u32 {
+    ((512 - exponent % 256) << 7) >> (exponent / 256).min(31)
 }
 
 #[cfg(test)]

@@ -132,7 +132,7 @@ fn the_total_is_met() {
 #[test]
 fn the_total_is_met_with_noise() {
     let clip = clip(1500, scenes, |_| false);
-    for part in [0.4, 1.0, 2.0] {
+    for part in [0.4, 0.5, 0.7, 1.0, 1.5, 2.0] {
         let errors = errors_of_total(&clip, part, 2);
         assert!(errors[1].abs() < 0.01, "{errors:?} of {part}");
     }

@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 /// The quantiser is found as if so many pictures followed.
 const MORE: f64 = 4.0;
+/// What the last surprises count for when there is another.
+const MEMORY: f64 = 0.8;
+/// So many of the next pictures are thought to surprise as much.
+const SURPRISES: usize = 30;
 
 /// What the pictures of a first pass took, about 50 bytes for each.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +50,10 @@ pub(super) struct TwoPass {
     pictures: Arc<[Known]>,
     /// Which picture comes next.
     next: usize,
+    /// By how much P pictures have lately been larger than expected, had their quantiser been 1.
+    ///
+    /// Factors do not tell what was invisible to the first pass, such as noise that its quantiser removed.
+    surprise: f64,
 }
 
 /// A picture of the first pass.
@@ -73,7 +81,7 @@ impl TwoPass {
             })
             .collect();
         pictures.reverse();
-        Self { total: total_bits as f64, pictures: pictures.into(), next: 0 }
+        Self { total: total_bits as f64, pictures: pictures.into(), next: 0, surprise: 0.0 }
     }
 
     /// The mean demand of P pictures and of key frames.
@@ -94,12 +102,23 @@ impl TwoPass {
         self.next += 1;
     }
 
+    /// Compares a picture with what `models` make of it.
+    pub(super) fn compare(&mut self, picture: &Picture, bits: f64, models: &Models) {
+        if !picture.key {
+            let excess = (bits - models.bits(picture, picture.quantizer)) * divisor(false, picture.quantizer);
+            self.surprise = self.surprise * MEMORY + excess * (1.0 - MEMORY);
+        }
+    }
+
     /// The quantiser for the next picture when `spent` bits were spent before it, and the `last` one if any. None if the
     /// first pass had no such picture.
     pub(super) fn quantizer(&self, spent: f64, last: Option<f64>, models: &Models) -> Option<f64> {
         let next = self.pictures.get(self.next)?;
         let mut more = self.pictures[0].remaining;
         more.scale(MORE / self.pictures.len() as f64);
-        Some(models.last_quantizer(&next.remaining, self.total - spent, &more, last))
+        let mut remaining = next.remaining;
+        let surprises = (self.pictures.len() - self.next).min(SURPRISES);
+        remaining.varying[0] += surprises as f64 * self.surprise.max(0.0) / models.0[0].factor();
+        Some(models.last_quantizer(&remaining, self.total - spent, &more, last))
     }
 }
