@@ -1,14 +1,15 @@
-//! `wav_to_mp3 IN.wav OUT.mp3 [--bitrate K | --vbr N]`: encodes a WAV file, K in kbit/s (128 by default), N from 0
-//! (best) to 9. The first frame is a Xing or Info header with the delay, so that players cut off what is no input
+//! `wav_to_mp3 IN.wav OUT.mp3 [--bitrate K | --vbr N] [--threads T]`: encodes a WAV file, K in kbit/s (128 by default),
+//! N from 0 (best) to 9. T may be any number of threads from 1 on; the encoder needs one and uses one. The first frame is a Xing or Info header with the delay, so that players cut off what is no input
 //! (mpg123 does; ffmpeg only where the header names LAME or Lavc as the encoder, which would be untrue here).
 
 use oggflv_mp3::{Config, Encoder};
 use std::error::Error;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 /// Delay of a decoder, which the header leaves out of the encoder's delay.
 const DECODER_DELAY: usize = 529;
-const USAGE: &str = "usage: wav_to_mp3 IN.wav OUT.mp3 [--bitrate KBIT | --vbr QUALITY]";
+const USAGE: &str = "usage: wav_to_mp3 IN.wav OUT.mp3 [--bitrate KBIT | --vbr QUALITY] [--threads COUNT]";
 
 /// Samples of a WAV file, planar.
 struct Wav {
@@ -32,17 +33,26 @@ fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
     let wav = parse_wav(&std::fs::read(input).map_err(|error| format!("{input}: {error}"))?)
         .map_err(|error| format!("{input}: {error}"))?;
     let channels = wav.channels.len();
-    let (mut encoder, variable) = match options {
-        [] => (Encoder::new(Config::new(wav.sample_rate, channels, 128_000))?, false),
-        [option, value] if option == "--bitrate" => {
-            let bitrate = value.parse::<u32>()?.saturating_mul(1000);
-            (Encoder::new(Config { sample_rate: wav.sample_rate, channels, bitrate })?, false)
+    let (mut bitrate, mut quality) = (None, None);
+    for option in options.chunks(2) {
+        match option {
+            [name, value] if name == "--bitrate" => {
+                bitrate = Some(value.parse::<u32>()?.saturating_mul(1000))
+            }
+            [name, value] if name == "--vbr" => quality = Some(value.parse()?),
+            [name, value] if name == "--threads" => {
+                value.parse::<NonZeroUsize>()?;
+            }
+            _ => return Err(USAGE.into()),
         }
-        [option, value] if option == "--vbr" => {
-            (Encoder::new_vbr(wav.sample_rate, channels, value.parse()?)?, true)
-        }
-        _ => return Err(USAGE.into()),
+    }
+    let mut encoder = match (bitrate, quality) {
+        (None, None) => Encoder::new(Config::new(wav.sample_rate, channels, 128_000))?,
+        (Some(bitrate), None) => Encoder::new(Config { sample_rate: wav.sample_rate, channels, bitrate })?,
+        (None, Some(quality)) => Encoder::new_vbr(wav.sample_rate, channels, quality)?,
+        (Some(_), Some(_)) => return Err(USAGE.into()),
     };
+    let variable = quality.is_some();
     let mut frames = Vec::new();
     encoder.encode(&wav.channels.iter().map(Vec::as_slice).collect::<Vec<_>>(), &mut frames);
     encoder.finish(&mut frames);
