@@ -118,7 +118,8 @@ impl TwoPass {
         more.scale(MORE / self.pictures.len() as f64);
         let mut remaining = next.remaining;
         let surprises = (self.pictures.len() - self.next).min(SURPRISES);
-        remaining.varying[0] += surprises as f64 * self.surprise.max(0.0) / models.0[0].factor();
+        // In units of demand; the factor of a film that never changes comes near nothing.
+        remaining.varying[0] += surprises as f64 * self.surprise.max(0.0) / models.0[0].factor().max(1e-6);
         Some(models.last_quantizer(&remaining, self.total - spent, &more, last))
     }
 }
