@@ -77,6 +77,8 @@ pub(super) struct Walk<'a> {
     base: i64,
     /// Where sound and pictures end so far, and how long their last tags last.
     ends: [(i64, i64); 2],
+    /// Where the last script data stand.
+    last_script: i64,
     /// Which tag of all was read last, from 1 on.
     number: u64,
     /// What sets the decoders up, of sound and of pictures, before the part.
@@ -103,6 +105,7 @@ impl<'a> Walk<'a> {
             tags: None,
             base: 0,
             ends: [(0, 0); 2],
+            last_script: 0,
             number: 0,
             headers: [None, None],
             ready: VecDeque::new(),
@@ -196,6 +199,9 @@ impl<'a> Walk<'a> {
             TagType::Audio => 0,
             TagType::Video => 1,
             TagType::Script => {
+                // As near to its own time as does not go back.
+                let time = time.max(self.last_script);
+                self.last_script = time;
                 let is_metadata = tag.body.starts_with(b"\x02\x00\x0AonMetaData");
                 let is_inside = time >= self.start.time && time < self.options.end.milliseconds();
                 if !is_metadata && is_inside {
