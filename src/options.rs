@@ -106,9 +106,15 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Threads that decode pictures.
+    /// Threads that decode pictures. A second one is busy where the encoder has nothing to do.
     pub(crate) fn decoder_threads(&self) -> NonZeroUsize {
-        NonZeroUsize::new(self.threads.get() / 3).unwrap_or(NonZeroUsize::MIN)
+        let threads = (self.threads.get() / 3).max(2);
+        NonZeroUsize::new(threads).map_or(self.threads, |threads| threads.min(self.threads))
+    }
+
+    /// Whether more than one thread scales a picture.
+    pub(crate) fn scales_parallel(&self) -> bool {
+        self.threads.get() >= 6
     }
 
     /// Pictures that are encoded at a time. Each waits for rows of the one before now and then, so there are more of them

@@ -1,9 +1,10 @@
 //! CPU time by stage.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::counters::Counter;
+use super::counters::{Counter, Counters};
 
 /// What the CPU time goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,18 @@ pub(super) struct Running<'a> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.clocks.switch(self.before);
+    }
+}
+
+/// Runs the clock of a stage on threads that a codec starts.
+pub(super) fn around(
+    stage: Stage,
+    counters: &Arc<Counters>,
+) -> impl Fn(&mut dyn FnMut()) + Send + Sync + use<> {
+    let counters = Arc::clone(counters);
+    move |work: &mut dyn FnMut()| {
+        let _running = counters.clocks.enter(stage);
+        work();
     }
 }
 

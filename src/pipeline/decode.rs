@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 use oggflv_common::{Frame, FrameView, PixelFormat};
 use oggflv_theora as theora;
 
-use super::clocks::Stage;
+use super::clocks::{self, Stage};
 use super::counters::Counters;
 use super::damage::Loss;
 use crate::fit::{Placement, Rectangle, Shape};
@@ -75,7 +75,7 @@ impl Pictures {
         options: &Options,
         counters: Arc<Counters>,
     ) -> Self {
-        let parallel = options.decoder_threads().get() > 1;
+        let parallel = options.scales_parallel();
         Self {
             packets,
             used,
@@ -107,6 +107,7 @@ impl Pictures {
                     self.counters.notes.extend(stretched(&shape, placement.size));
                 }
                 self.fixed = Some(placement.size);
+                let decoder = decoder.within(Arc::new(clocks::around(Stage::Decode, &self.counters)));
                 self.link = Some(Link::new(decoder, placement, self.filter, self.parallel));
             }
             VideoInput::Packet { data, time } => {
@@ -319,7 +320,7 @@ fn stretched(shape: &Shape, (width, height): (usize, usize)) -> Option<String> {
 
 /// The pictures of one link of the chain.
 struct Link {
-    decoder: Box<theora::ParallelDecoder>,
+    decoder: theora::ParallelDecoder,
     placement: Placement,
     scaler: Scaler,
     /// The last picture as it was scaled.
@@ -328,12 +329,7 @@ struct Link {
 }
 
 impl Link {
-    fn new(
-        decoder: Box<theora::ParallelDecoder>,
-        placement: Placement,
-        filter: Filter,
-        parallel: bool,
-    ) -> Self {
+    fn new(decoder: theora::ParallelDecoder, placement: Placement, filter: Filter, parallel: bool) -> Self {
         let (identification, source) = (decoder.identification(), placement.source);
         let region = Region {
             format: identification.pixel_format,

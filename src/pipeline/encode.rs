@@ -73,14 +73,6 @@ pub(super) fn run(
     Err(Stop::Closed)
 }
 
-/// What runs the stage's clock on the encoder's threads.
-fn clocked(counters: Arc<Counters>) -> sorenson::Around {
-    Arc::new(move |work| {
-        let _running = counters.clocks.enter(clocks::Stage::Encode);
-        work();
-    })
-}
-
 /// The encoder's settings. Key frames and quantisers come with the plans.
 pub(super) fn encoder_config(width: usize, height: usize) -> sorenson::Config {
     sorenson::Config { width, height, quantizer: 1, keyint: u32::MAX }
@@ -113,7 +105,7 @@ impl<'a> Stage<'a> {
         let encoder = sorenson::ParallelEncoder::new(config, options.preset, options.pictures_in_work())
             .map_err(|problem| Stop::Output(OutputError::Picture { width, height, problem: problem.into() }))?
             .with_rate(rate)
-            .within(clocked(Arc::clone(counters)));
+            .within(Arc::new(clocks::around(clocks::Stage::Encode, counters)));
         let encoder = if options.psnr { encoder.measuring() } else { encoder };
         ways_out.tags.send(Tag::VideoStart(VideoFormat { width, height }))?;
         let times = VecDeque::new();

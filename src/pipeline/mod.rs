@@ -114,8 +114,7 @@ pub struct Report {
     /// Peak signal-to-noise ratio of the coded pictures against those that were encoded, in decibels, of Y, U and V, if
     /// it was [wanted](crate::Options::psnr). Infinite if there is no difference.
     pub psnr: Option<[f64; 3]>,
-    /// CPU time by stage, where the system tells it. From six threads on, decoding and scaling have some that are not
-    /// counted.
+    /// CPU time by stage, where the system tells it. From six threads on, scaling has some that are not counted.
     pub cpu: Vec<(&'static str, Duration)>,
     /// What the user should know though it did not stop the conversion, a sentence each.
     pub warnings: Vec<String>,

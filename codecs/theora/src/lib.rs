@@ -59,5 +59,5 @@ pub use decoder::{Decoder, FrameKind, Limits};
 pub use error::Error;
 pub use frame_header::is_keyframe;
 pub use headers::{Comment, Identification, Setup, is_header};
-pub use parallel::{DecodedFrame, ParallelDecoder};
+pub use parallel::{Around, DecodedFrame, ParallelDecoder};
 pub use unchanged::UnchangedBlocks;

@@ -30,13 +30,18 @@ use crate::{Error, FrameKind, Limits};
 /// none for the first packets, and [`finish`](Self::finish) gives what is left at the end. Between the calls the other
 /// threads go on working; while a call waits for a frame, its thread works as well. Dropping the decoder drops what is
 /// in work.
-#[derive(Debug)]
 pub struct ParallelDecoder {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
+    /// Threads that are wanted besides the caller's, until they are started with the first packet.
+    wanted: usize,
+    around: Around,
     /// How many packets are in work at most when a call returns.
     depth: usize,
 }
+
+/// What a thread's work is wrapped in; it has to do the work it is given once.
+pub type Around = Arc<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
 
 impl ParallelDecoder {
     /// A decoder for the stream with these headers, which decodes with `threads` threads, the caller's among them.
@@ -69,17 +74,32 @@ impl ParallelDecoder {
             stopped: false,
         };
         let shared = Arc::new(Shared { stream, state: Mutex::new(state), changed: Condvar::new() });
-        let workers = (1..threads.get())
-            .filter_map(|index| {
-                let shared = shared.clone();
-                let thread = std::thread::Builder::new().name(format!("theora {index}"));
-                // With fewer threads than wished for, the frames are the same.
-                thread.spawn(move || shared.work()).ok()
-            })
-            .collect();
         // One thread gains nothing by delay.
         let depth = if threads.get() > 1 { PACKETS_IN_WORK * threads.get() } else { 0 };
-        Ok(Self { shared, workers, depth })
+        Ok(Self {
+            shared,
+            workers: Vec::new(),
+            wanted: threads.get() - 1,
+            around: Arc::new(|work| work()),
+            depth,
+        })
+    }
+
+    /// Lets every thread that is started do its work within `around`, so that the caller can see what it takes. Threads
+    /// start with the first packet.
+    #[must_use]
+    pub fn within(mut self, around: Around) -> Self {
+        self.around = around;
+        self
+    }
+
+    fn start(&mut self) {
+        for index in 1..=std::mem::take(&mut self.wanted) {
+            let (shared, around) = (self.shared.clone(), self.around.clone());
+            let thread = std::thread::Builder::new().name(format!("theora {index}"));
+            // With fewer threads than wished for, the frames are the same.
+            self.workers.extend(thread.spawn(move || around(&mut || shared.work())).ok());
+        }
     }
 
     /// The identification header of the stream.
@@ -94,6 +114,7 @@ impl ParallelDecoder {
     /// # Panics
     /// If a thread of the decoder has panicked.
     pub fn decode(&mut self, packet: Vec<u8>) -> Option<DecodedFrame> {
+        self.start();
         let mut state = self.shared.lock();
         let serial = state.jobs.back().map_or(0, |job| job.serial + 1);
         state.jobs.push_back(Job::new(serial, packet));
@@ -128,6 +149,14 @@ impl ParallelDecoder {
     }
 }
 
+impl std::fmt::Debug for ParallelDecoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ParallelDecoder")
+            .field("identification", self.identification())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Drop for ParallelDecoder {
     fn drop(&mut self) {
         self.shared.lock().stopped = true;
@@ -143,9 +172,9 @@ impl Drop for ParallelDecoder {
 /// much must have been parsed ahead if no thread is to wait meanwhile.
 const PACKETS_IN_WORK: usize = 6;
 
-/// How many pictures are begun and not complete at most for each thread. Memory that is used again soon is still in the
+/// How many pictures are begun and not handed out at most for each thread. Memory that is used again soon is still in the
 /// cache, and has more that need not be copied.
-const PICTURES_IN_WORK: usize = 3;
+const PICTURES_IN_WORK: usize = 2;
 
 /// A frame that a [`ParallelDecoder`] has decoded. While it is kept, its picture stays as it is.
 #[derive(Clone, Debug)]
@@ -277,7 +306,7 @@ struct State {
     jobs: VecDeque<Job>,
     /// How many of the jobs, from the oldest on, are settled.
     settled: usize,
-    /// How many pictures are begun and not complete at most.
+    /// How many pictures are begun and not handed out at most.
     window: usize,
     /// All Y, Cb and Cr planes that there are, each with the number of its frame, the newest last; those that nobody
     /// else has are free.
@@ -298,8 +327,8 @@ struct State {
 impl State {
     /// The work that the oldest frame waits for and that can be done.
     fn next_task(&mut self) -> Option<Task> {
-        let settled = self.jobs.iter_mut().take(self.settled);
-        for job in settled.filter(|job| job.finished().is_none()).take(self.window) {
+        let settled = self.jobs.iter_mut().take(self.settled.min(self.window));
+        for job in settled.filter(|job| job.finished().is_none()) {
             let (Some(settled), Some(parsed)) = (&mut job.settled, &job.parsed) else { continue };
             let is_ready = |references: &mut References| references.iter().flatten().all(is_made);
             for pli in 0..3 {
