@@ -104,7 +104,7 @@ impl Kernels {
         };
         match level.isa() {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => x86::kernels(level),
+            Isa::Avx2 => x86::avx2(level),
             _ => scalar,
         }
     }

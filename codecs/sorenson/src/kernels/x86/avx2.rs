@@ -1,12 +1,12 @@
 //! AVX2.
 
-use super::scalar::{self, COS, W};
-use super::{Block, Divisor, Fraction, Kernels, Rows, RowsMut, STRIDE};
+use crate::kernels::scalar::{self, COS, W};
+use crate::kernels::{Block, Divisor, Fraction, Kernels, Rows, RowsMut, STRIDE};
 use oggflv_common::simd::{Isa, Level};
 use std::arch::x86_64::*;
 
 /// The kernels for AVX2, which `level` proves that the processor has.
-pub(super) fn kernels(level: Level) -> Kernels {
+pub(in crate::kernels) fn kernels(level: Level) -> Kernels {
     assert!(level.isa() == Isa::Avx2);
     /// Makes a plain function of one that needs AVX2.
     macro_rules! enter {

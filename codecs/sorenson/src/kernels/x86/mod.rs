@@ -1,0 +1,5 @@
+//! The inner loops in vector instructions of x86-64.
+
+mod avx2;
+
+pub(super) use avx2::kernels as avx2;
