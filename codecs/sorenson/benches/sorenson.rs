@@ -77,14 +77,9 @@ fn kernels(criterion: &mut Criterion) {
     for level in Level::available() {
         let mut bench = KernelBench::new(level);
         let mut group = criterion.benchmark_group(format!("macroblock, {}", level.name()));
-        group.bench_function("sad", |bencher| bencher.iter(|| bench.sad()));
-        group.bench_function("sad beside", |bencher| bencher.iter(|| bench.sad_beside()));
-        group.bench_function("satd", |bencher| bencher.iter(|| bench.satd()));
-        group.bench_function("squared errors", |bencher| bencher.iter(|| bench.squared_errors()));
-        group.bench_function("forward", |bencher| bencher.iter(|| bench.forward()));
-        group.bench_function("quantize", |bencher| bencher.iter(|| bench.quantize()));
-        group.bench_function("trellis", |bencher| bencher.iter(|| bench.trellis()));
-        group.bench_function("inverse", |bencher| bencher.iter(|| bench.inverse()));
+        for (name, kernel) in KernelBench::KERNELS {
+            group.bench_function(*name, |bencher| bencher.iter(|| kernel(&mut bench)));
+        }
         group.finish();
     }
 }

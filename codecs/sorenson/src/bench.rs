@@ -1,19 +1,22 @@
 //! What the benches of this crate need and nobody else.
 
 use crate::block::Levels;
-use crate::kernels::{Block, Kernels, STRIDE};
-use crate::planes::MbSamples;
+use crate::kernels::{Block, Kernels, Rows, STRIDE};
+use crate::planes::{BLOCK_START, MbSamples};
 use crate::quant::{divisor, quantize};
 use crate::trellis::Trellis;
 use oggflv_common::simd::Level;
 
-/// The inner loops at one level, and samples for them to work on: each method works on one macroblock.
+/// The inner loops at one level, and samples for them to work on.
 #[derive(Debug)]
 pub struct KernelBench {
     kernels: Kernels,
     source: MbSamples,
+    prediction: MbSamples,
     reference: Vec<u8>,
+    planes: [Vec<u8>; 3],
     coefficients: [Block; 2],
+    levels: Levels,
 }
 
 /// Samples in a row of the bench's reference.
@@ -29,75 +32,101 @@ impl KernelBench {
             *sample = (i * i / 7 % 101 + i % 16 * 8) as u8;
         }
         let reference = (0..REFERENCE_STRIDE * 18).map(|i| (i * i / 5 % 91 + i % 16 * 8) as u8).collect();
-        let mut bench = Self { kernels: Kernels::new(level), source, reference, coefficients: [[0; 64]; 2] };
+        let mut bench = Self {
+            kernels: Kernels::new(level),
+            prediction: source.clone(),
+            source,
+            planes: [(); 3].map(|()| vec![0; REFERENCE_STRIDE * 16]),
+            reference,
+            coefficients: [[0; 64]; 2],
+            levels: Levels::NONE,
+        };
         bench.forward();
         bench
     }
 
-    /// Absolute differences at one place.
-    #[must_use]
-    pub fn sad(&self) -> u32 {
-        (self.kernels.sad_16)(self.source.luma(), &self.reference, REFERENCE_STRIDE)
-    }
-
-    /// Absolute differences half a sample around a place.
-    #[must_use]
-    pub fn sad_beside(&self) -> [u32; 4] {
-        (self.kernels.sad_16_beside)(self.source.luma(), &self.reference, REFERENCE_STRIDE, true)
-    }
-
-    /// Interpolation in both directions, and Hadamard-transformed differences.
-    #[must_use]
-    pub fn satd(&self) -> u32 {
-        (self.kernels.satd_16)(self.source.luma(), &self.reference, REFERENCE_STRIDE, 3)
-    }
-
-    /// What is lost by skipping.
-    #[must_use]
-    pub fn squared_errors(&self) -> [u32; 2] {
-        let plane = (&self.reference[..], REFERENCE_STRIDE);
-        (self.kernels.squared_errors_16)(&self.source.0, [plane; 3])
-    }
+    /// The kernels, and what is made of them, by name; each call works on one macroblock.
+    pub const KERNELS: &[(&str, fn(&mut Self) -> u64)] = &[
+        ("sad", |b| (b.kernels.sad_16)(b.source.luma(), &b.reference, REFERENCE_STRIDE).into()),
+        ("sad half", |b| (b.kernels.sad_16_half)(b.source.luma(), &b.reference, REFERENCE_STRIDE, 3).into()),
+        ("sad beside", |b| {
+            sum((b.kernels.sad_16_beside)(b.source.luma(), &b.reference, REFERENCE_STRIDE, true))
+        }),
+        ("sad 8x8", |b| sum(b.blocks().map(|source| (b.kernels.sad_8)(source, b.rows())))),
+        ("sad 8x8 beside", |b| {
+            sum(b.blocks().into_iter().flat_map(|source| (b.kernels.sad_8_beside)(source, b.rows(), true)))
+        }),
+        ("satd", |b| (b.kernels.satd_16)(b.source.luma(), &b.reference, REFERENCE_STRIDE, 3).into()),
+        ("satd 8x8", |b| sum(b.blocks().map(|source| (b.kernels.satd_8)(source, b.rows())))),
+        ("activity", |b| (b.kernels.activity_16)(b.source.luma()).into()),
+        ("activity 8x8", |b| sum(b.blocks().map(|source| (b.kernels.activity_8)(source)))),
+        ("squared errors", |b| sum((b.kernels.squared_errors)(&b.source.0, &b.prediction.0))),
+        ("squared errors, planes", |b| sum((b.kernels.squared_errors_16)(&b.source.0, [b.rows(); 3]))),
+        ("predict", |b| {
+            (b.kernels.predict_16)(&b.reference, REFERENCE_STRIDE, 3, b.prediction.luma_mut());
+            for start in [256, 264] {
+                (b.kernels.predict_8)(&b.reference, REFERENCE_STRIDE, 1, &mut b.prediction.0[start..]);
+            }
+            0
+        }),
+        ("copy", |b| {
+            let [y, cb, cr] = b.planes.each_mut().map(|plane| (&mut plane[..], REFERENCE_STRIDE));
+            let [luma, _, _, _, from_cb, from_cr] = BLOCK_START.map(|start| (&b.source.0[start..], STRIDE));
+            (b.kernels.copy)([luma, from_cb, from_cr], [y, cb, cr]);
+            0
+        }),
+        ("halve", |b| {
+            for row in 0..8 {
+                let (top, bottom) = b.reference[row * REFERENCE_STRIDE..].split_at(REFERENCE_STRIDE);
+                (b.kernels.halve)(top, bottom, &mut b.planes[0][..400]);
+            }
+            0
+        }),
+        ("forward", |b| {
+            b.forward();
+            0
+        }),
+        ("quantize", |b| {
+            let divisor = divisor(QUANTIZER, 0);
+            let masks = [0, 1, 0, 1, 0, 1]
+                .map(|i| (b.kernels.quantize)(&b.coefficients[i], divisor, &mut b.levels.levels));
+            masks.iter().fold(0, |all, mask| all ^ mask)
+        }),
+        ("quantize and trellis", |b| {
+            let lambda = 54 * i32::from(QUANTIZER).pow(2);
+            let mut trellis = Trellis::new();
+            let gains = [0, 1, 0, 1, 0, 1].map(|i| {
+                quantize(&b.kernels, &b.coefficients[i], divisor(QUANTIZER, 0), false, &mut b.levels);
+                trellis.optimize(&b.coefficients[i], QUANTIZER, lambda, 0, &mut b.levels)
+            });
+            gains.iter().sum::<i32>() as u64
+        }),
+        ("inverse", |b| {
+            for i in [0, 1, 0, 1, 0, 1] {
+                (b.kernels.inverse_add)(&b.coefficients[i], &mut b.prediction.0);
+            }
+            0
+        }),
+    ];
 
     /// The forward transform of all blocks.
-    pub fn forward(&mut self) {
+    fn forward(&mut self) {
         let prediction = self.reference.first_chunk().expect("the reference has some rows");
         for pair in 0..3 {
             (self.kernels.forward_2)(self.source.rows(128 * pair), prediction, &mut self.coefficients);
         }
     }
 
-    /// Quantisation of six blocks.
-    #[must_use]
-    pub fn quantize(&self) -> u64 {
-        self.levels().fold(0, |masks, levels| masks ^ levels.mask)
+    fn rows(&self) -> Rows<'_> {
+        (&self.reference, REFERENCE_STRIDE)
     }
 
-    /// Quantisation of six blocks, and the choice of levels by their bits.
-    #[must_use]
-    pub fn trellis(&self) -> i32 {
-        let lambda = 54 * i32::from(QUANTIZER).pow(2);
-        let mut trellis = Trellis::new();
-        let gain = |(i, mut levels): (usize, Levels)| {
-            trellis.optimize(&self.coefficients[i % 2], QUANTIZER, lambda, 0, &mut levels)
-        };
-        self.levels().enumerate().map(gain).sum()
+    /// The luma blocks of the source.
+    fn blocks(&self) -> [Rows<'_>; 4] {
+        [0, 1, 2, 3].map(|bi| (&self.source.0[BLOCK_START[bi]..], STRIDE))
     }
+}
 
-    /// The inverse transform of six blocks, added to samples.
-    pub fn inverse(&mut self) {
-        let mut samples = [128; 7 * STRIDE + 8];
-        for coefficients in self.coefficients.iter().cycle().take(6) {
-            (self.kernels.inverse_add)(coefficients, &mut samples);
-        }
-        self.source.0[383] = samples[0];
-    }
-
-    fn levels(&self) -> impl Iterator<Item = Levels> {
-        self.coefficients.iter().cycle().take(6).map(|coefficients| {
-            let mut levels = Levels::NONE;
-            quantize(&self.kernels, coefficients, divisor(QUANTIZER, 0), false, &mut levels);
-            levels
-        })
-    }
+fn sum(values: impl IntoIterator<Item = u32>) -> u64 {
+    values.into_iter().map(u64::from).sum()
 }

@@ -1,6 +1,9 @@
 //! The inner loops, chosen once for the processor. `scalar` defines each one; the others give the same results.
 
 pub(crate) mod scalar;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[allow(unsafe_code)] // rows of samples, once they are known to be there
+mod vector;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)] // vector loads and stores, and entering code that was compiled for AVX2
 mod x86;
@@ -103,6 +106,8 @@ impl Kernels {
             squared_errors_16: scalar::squared_errors_16,
         };
         match level.isa() {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Sse2 => vector::kernels::<x86::Sse2>(),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => x86::avx2(level),
             _ => scalar,
