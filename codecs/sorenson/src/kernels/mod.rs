@@ -1,5 +1,8 @@
 //! The inner loops, chosen once for the processor. `scalar` defines each one; the others give the same results.
 
+#[cfg(target_arch = "aarch64")]
+#[allow(unsafe_code)] // instructions of NEON
+mod aarch64;
 pub(crate) mod scalar;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[allow(unsafe_code)] // rows of samples, once they are known to be there
@@ -8,9 +11,7 @@ mod vector;
 #[allow(unsafe_code)] // vector loads and stores, and entering code that was compiled for AVX2
 mod x86;
 
-#[cfg(target_arch = "x86_64")]
-use oggflv_common::simd::Isa;
-use oggflv_common::simd::Level;
+use oggflv_common::simd::{Isa, Level};
 
 /// Coefficients or their quantised levels, column by column: index `8 u + v`, `u` being the horizontal frequency.
 pub(crate) type Block = [i16; 64];
@@ -110,6 +111,8 @@ impl Kernels {
             Isa::Sse2 => vector::kernels::<x86::Sse2>(),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => x86::avx2(level),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => vector::kernels::<aarch64::Neon>(),
             _ => scalar,
         }
     }
