@@ -17,7 +17,11 @@ pub struct KernelBench {
     planes: [Vec<u8>; 3],
     coefficients: [Block; 2],
     levels: Levels,
+    inverse_input: Block,
 }
+
+/// What is measured.
+pub type Kernel = fn(&mut KernelBench) -> u64;
 
 /// Samples in a row of the bench's reference.
 const REFERENCE_STRIDE: usize = 864;
@@ -40,13 +44,15 @@ impl KernelBench {
             reference,
             coefficients: [[0; 64]; 2],
             levels: Levels::NONE,
+            inverse_input: [0; 64],
         };
+        bench.inverse_input[0] = 35;
         bench.forward();
         bench
     }
 
     /// The kernels, and what is made of them, by name; each call works on one macroblock.
-    pub const KERNELS: &[(&str, fn(&mut Self) -> u64)] = &[
+    pub const KERNELS: &[(&str, Kernel)] = &[
         ("sad", |b| (b.kernels.sad_16)(b.source.luma(), &b.reference, REFERENCE_STRIDE).into()),
         ("sad half", |b| (b.kernels.sad_16_half)(b.source.luma(), &b.reference, REFERENCE_STRIDE, 3).into()),
         ("sad beside", |b| {
@@ -101,12 +107,9 @@ impl KernelBench {
             });
             gains.iter().sum::<i32>() as u64
         }),
-        ("inverse", |b| {
-            for i in [0, 1, 0, 1, 0, 1] {
-                (b.kernels.inverse_add)(&b.coefficients[i], &mut b.prediction.0);
-            }
-            0
-        }),
+        ("inverse", |b| b.inverse(63)),
+        ("inverse of 4x4", |b| b.inverse(9)),
+        ("inverse of 1x1", |b| b.inverse(0)),
     ];
 
     /// The forward transform of all blocks.
@@ -115,6 +118,14 @@ impl KernelBench {
         for pair in 0..3 {
             (self.kernels.forward_2)(self.source.rows(128 * pair), prediction, &mut self.coefficients);
         }
+    }
+
+    /// The inverse transform of six blocks whose last coefficient is `last`.
+    fn inverse(&mut self, last: u32) -> u64 {
+        for bi in 0..6 {
+            (self.kernels.inverse_add)(&self.inverse_input, last, &mut self.prediction.0[BLOCK_START[bi]..]);
+        }
+        0
     }
 
     fn rows(&self) -> Rows<'_> {

@@ -32,7 +32,8 @@ impl Candidate {
         for (levels, start) in self.macroblock.levels.iter().zip(BLOCK_START) {
             if intra || levels.mask != 0 {
                 let coefficients = dequantize_block(levels, self.quantizer, intra);
-                (kernels.inverse_add)(&coefficients, &mut self.prediction.0[start..]);
+                let last = (levels.mask | 1).ilog2();
+                (kernels.inverse_add)(&coefficients, last, &mut self.prediction.0[start..]);
             }
         }
         &self.prediction

@@ -77,12 +77,6 @@ impl Vector for Neon {
         Self(unsafe { vreinterpretq_u8_s16(vdupq_n_s16(value)) })
     }
 
-    #[inline(always)]
-    fn splat_32(value: i32) -> Self {
-        // SAFETY: NEON belongs to aarch64.
-        Self(unsafe { vreinterpretq_u8_s32(vdupq_n_s32(value)) })
-    }
-
     vectors! { bytes, bytes:
         and(a, b) => vandq_u8(a, b);
         or(a, b) => vorrq_u8(a, b);
@@ -91,6 +85,8 @@ impl Vector for Neon {
             vbslq_u8(vreinterpretq_u8_u16(vceqzq_u16(vreinterpretq_u16_u8(a))), one, other)
         };
         sub_8(a, b) => vsubq_u8(a, b);
+        add_saturating_8(a, b) => vqaddq_u8(a, b);
+        sub_saturating_8(a, b) => vqsubq_u8(a, b);
         mean_8(a, b) => vrhaddq_u8(a, b);
         difference_8(a, b) => vabdq_u8(a, b);
         add_neighbours_8(a) => vreinterpretq_u8_u16(vpaddlq_u8(a));

@@ -27,7 +27,7 @@ pub(crate) type Fraction = usize;
 pub(crate) struct Divisor {
     /// 65536 over the step, rounded up.
     pub(crate) reciprocal: u16,
-    /// Added to each magnitude before; what falls below 0 becomes 0.
+    /// Added to each magnitude before, less than the step; what falls below 0 becomes 0.
     pub(crate) offset: i16,
     /// Quotients end here.
     pub(crate) most: u16,
@@ -73,8 +73,9 @@ pub(crate) struct Kernels {
     pub(crate) forward_2: fn(&[u8; 128], &[u8; 128], &mut [Block; 2]),
     /// Divides magnitudes; bit i of the result is set if level i is not zero.
     pub(crate) quantize: fn(&Block, Divisor, &mut Block) -> u64,
-    /// Adds the inverse transform of coefficients (-2047 to 2047) to 8x8 samples.
-    pub(crate) inverse_add: fn(&Block, &mut [u8]),
+    /// Adds the inverse transform of coefficients (-2047 to 2047) to 8x8 samples. In the order of transmission, those
+    /// after `last` are zero.
+    pub(crate) inverse_add: fn(&Block, last: u32, &mut [u8]),
     /// Means of 2x2 samples of two rows, which have at least twice as many.
     pub(crate) halve: fn(top: &[u8], bottom: &[u8], &mut [u8]),
     /// Sums of squared differences of the six blocks of a macroblock.

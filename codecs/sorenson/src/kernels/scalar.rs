@@ -215,7 +215,7 @@ fn inverse_8(c: [i16; 8], rounding: i32) -> [i32; 8] {
 
 /// The roundings are those of the decoder in ffmpeg: rows come first, a row that only has its first coefficient takes
 /// a shortcut, and the last rounding enters through the first coefficient.
-pub(super) fn inverse_add(coefficients: &Block, samples: &mut [u8]) {
+pub(super) fn inverse_add(coefficients: &Block, _last: u32, samples: &mut [u8]) {
     let mut rows = [[0i16; 8]; 8];
     for (v, row) in rows.iter_mut().enumerate() {
         let c = [0, 1, 2, 3, 4, 5, 6, 7].map(|u| coefficients[8 * u + v]);

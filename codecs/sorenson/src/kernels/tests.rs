@@ -1,6 +1,7 @@
 //! Every level against `scalar`, and the transforms against their definition.
 
 use super::*;
+use crate::block::SCAN;
 use std::f64::consts::PI;
 
 struct Random(u64);
@@ -109,18 +110,26 @@ fn transforms_are_the_same_at_every_level() {
         let mask = (kernels.quantize)(&one[0], divisor, &mut levels);
         assert_eq!(mask, (scalar.quantize)(&one[0], divisor, &mut others));
         assert_eq!(levels, others);
-        let mut coefficients = [0; 64];
-        for _ in 0..random.below(40) {
-            coefficients[random.below(64) as usize] = random.below(401) as i16 - 200;
+        // All up to the last in the order of transmission, or few, or a large one.
+        for last in [0, 1, 2, 5, 9, 10, 30, 63] {
+            let mut coefficients = [0; 64];
+            for &at in &SCAN[..=last] {
+                let most = if last < 3 { 2047 } else { 250 };
+                if random.below(3) <= round as u32 % 4 {
+                    coefficients[usize::from(at)] = random.below(2 * most + 1) as i16 - most as i16;
+                }
+            }
+            if round % 8 == 0 {
+                coefficients = [0; 64];
+                let at = SCAN[random.below(last as u32 + 1) as usize];
+                coefficients[usize::from(at)] = 2047 - random.below(4095) as i16;
+            }
+            let [mut one, mut other] = [a; 2];
+            let start = round % 9;
+            (kernels.inverse_add)(&coefficients, last as u32, &mut one[start..]);
+            (scalar.inverse_add)(&coefficients, last as u32, &mut other[start..]);
+            assert_eq!(one, other, "{last}: {coefficients:?}");
         }
-        if round % 8 == 0 {
-            coefficients = [0; 64];
-            coefficients[round / 8 % 64] = 2047 - random.below(4095) as i16;
-        }
-        let [mut one, mut other] = [a; 2];
-        (kernels.inverse_add)(&coefficients, &mut one);
-        (scalar.inverse_add)(&coefficients, &mut other);
-        assert_eq!(one, other, "{coefficients:?}");
     });
 }
 
@@ -169,7 +178,7 @@ fn inverse_is_near_the_definition() {
         }
         let exact = analytical(&coefficients.map(f64::from), false);
         let mut samples = [128; 128];
-        scalar::inverse_add(&coefficients, &mut samples);
+        scalar::inverse_add(&coefficients, 63, &mut samples);
         for (i, exact) in exact.iter().enumerate() {
             let sample = f64::from(samples[i / 8 * STRIDE + i % 8]);
             assert!((sample - (128.0 + exact).clamp(0.0, 255.0)).abs() < 1.1, "{sample} for {exact}");
@@ -182,13 +191,13 @@ fn inverse_of_the_first_coefficient() {
     let mut coefficients = [0; 64];
     let mut samples = [0; 128];
     coefficients[0] = 8 * 200;
-    scalar::inverse_add(&coefficients, &mut samples);
+    scalar::inverse_add(&coefficients, 63, &mut samples);
     assert_eq!(samples[..8], [200; 8]);
     assert_eq!(samples[8..16], [0; 8]);
     // A second one in the row takes it off the shortcut: 2^14 sqrt(2) cos(pi / 16) counts.
     coefficients[8] = 1;
     let mut samples = [0; 128];
-    scalar::inverse_add(&coefficients, &mut samples);
+    scalar::inverse_add(&coefficients, 63, &mut samples);
     let row = (1600 * 16383 + 22725 + (1 << 10)) >> 11;
     assert_eq!(i64::from(samples[0]), ((row + 32) * 16383i64) >> 20);
 }

@@ -16,7 +16,6 @@ pub(super) trait Vector: Copy {
 
     fn splat_8(value: u8) -> Self;
     fn splat_16(value: i16) -> Self;
-    fn splat_32(value: i32) -> Self;
 
     fn and(self, other: Self) -> Self;
     fn or(self, other: Self) -> Self;
@@ -25,6 +24,10 @@ pub(super) trait Vector: Copy {
     fn where_zero_16(self, one: Self, other: Self) -> Self;
 
     fn sub_8(self, other: Self) -> Self;
+    /// Sums that saturate.
+    fn add_saturating_8(self, other: Self) -> Self;
+    /// Differences that saturate.
+    fn sub_saturating_8(self, other: Self) -> Self;
     /// Means, rounded up.
     fn mean_8(self, other: Self) -> Self;
     fn difference_8(self, other: Self) -> Self;
@@ -153,10 +156,10 @@ impl<'a> Area<'a> {
         V::load_half(self.at(x, y))
     }
 
-    /// Samples `x` to `x + 7` of rows `y` and `y + 1`.
+    /// Samples `x` to `x + 7` of rows `y` and `y + 4`.
     #[inline(always)]
     fn half_rows<V: Vector>(&self, x: usize, y: usize) -> V {
-        self.half_row::<V>(x, y).low_halves(self.half_row(x, y + 1))
+        self.half_row::<V>(x, y).low_halves(self.half_row(x, y + 4))
     }
 
     /// Eight times eight samples in 16 bits.
@@ -218,63 +221,60 @@ fn sad_16_half<V: Vector>(source: &[u8; 256], reference: &[u8], stride: usize, f
     }
 }
 
-/// Adds the differences from the places above, left, right and below, or half a sample away.
+/// Sums of absolute differences between `rows` rows of a source and the places above, left, right and below in a
+/// reference, or half a sample away. Rows and columns of the reference begin one before.
 #[inline(always)]
-fn add_sads_beside<V: Vector, const HALF: bool>(
-    sums: [V; 4],
-    source: V,
-    at: impl Fn(usize, usize) -> V,
-) -> [V; 4] {
-    let centre = at(1, 1);
-    let beside = [at(1, 0), at(0, 1), at(2, 1), at(1, 2)];
-    [0, 1, 2, 3].map(|i| {
-        let there = if HALF { beside[i].mean_8(centre) } else { beside[i] };
-        sums[i].add_sad(source, there)
-    })
-}
-
-#[inline(always)]
-fn sad_16_beside_by<V: Vector, const HALF: bool>(source: &[u8; 256], reference: Rows<'_>) -> [u32; 4] {
-    let (source, reference) = (Area::new((source, STRIDE), 16, 16), Area::new(reference, 18, 18));
+fn sads_beside<V: Vector, const HALF: bool>(
+    rows: usize,
+    source: impl Fn(usize) -> V,
+    reference: impl Fn(usize, usize) -> V,
+) -> [u32; 4] {
     let mut sums = [V::zero(); 4];
-    for row in 0..16 {
-        sums = add_sads_beside::<V, HALF>(sums, source.row(0, row), |x, y| reference.row(x, row + y));
+    // What is below one row is above the next one; half a sample away, it is the same.
+    let (mut before, mut centre) = (reference(1, 0), reference(1, 1));
+    let mut above = before.mean_8(centre);
+    for y in 0..rows {
+        let (left, right, after) = (reference(0, y + 1), reference(2, y + 1), reference(1, y + 2));
+        let below = centre.mean_8(after);
+        let there = if HALF {
+            [above, left.mean_8(centre), right.mean_8(centre), below]
+        } else {
+            [before, left, right, after]
+        };
+        let here = source(y);
+        for (sum, there) in sums.iter_mut().zip(there) {
+            *sum = sum.add_sad(here, there);
+        }
+        (before, centre, above) = (centre, after, below);
     }
     sums.map(V::sum_of_sads)
 }
 
 fn sad_16_beside<V: Vector>(source: &[u8; 256], reference: &[u8], stride: usize, half: bool) -> [u32; 4] {
+    let (source, reference) = (Area::new((source, STRIDE), 16, 16), Area::new((reference, stride), 18, 18));
+    let (source, reference) = (|y| source.row(0, y), |x, y| reference.row(x, y));
     if half {
-        sad_16_beside_by::<V, true>(source, (reference, stride))
+        sads_beside::<V, true>(16, source, reference)
     } else {
-        sad_16_beside_by::<V, false>(source, (reference, stride))
+        sads_beside::<V, false>(16, source, reference)
     }
-}
-
-fn sad_8<V: Vector>(a: Rows<'_>, b: Rows<'_>) -> u32 {
-    let (a, b) = (Area::new(a, 8, 8), Area::new(b, 8, 8));
-    [0, 2, 4, 6]
-        .iter()
-        .fold(V::zero(), |sums, &y| sums.add_sad(a.half_rows(0, y), b.half_rows(0, y)))
-        .sum_of_sads()
 }
 
 #[inline(always)]
-fn sad_8_beside_by<V: Vector, const HALF: bool>(source: Rows<'_>, reference: Rows<'_>) -> [u32; 4] {
-    let (source, reference) = (Area::new(source, 8, 8), Area::new(reference, 10, 10));
-    let mut sums = [V::zero(); 4];
-    for row in [0, 2, 4, 6] {
-        let here = source.half_rows(0, row);
-        sums = add_sads_beside::<V, HALF>(sums, here, |x, y| reference.half_rows(x, row + y));
-    }
-    sums.map(V::sum_of_sads)
+pub(super) fn sad_8<V: Vector>(a: Rows<'_>, b: Rows<'_>) -> u32 {
+    let (a, b) = (Area::new(a, 8, 8), Area::new(b, 8, 8));
+    let sums = (0..4).fold(V::zero(), |sums: V, y| sums.add_sad(a.half_rows(0, y), b.half_rows(0, y)));
+    sums.sum_of_sads()
 }
 
-fn sad_8_beside<V: Vector>(source: Rows<'_>, reference: Rows<'_>, half: bool) -> [u32; 4] {
+#[inline(always)]
+pub(super) fn sad_8_beside<V: Vector>(source: Rows<'_>, reference: Rows<'_>, half: bool) -> [u32; 4] {
+    let (source, reference) = (Area::new(source, 8, 8), Area::new(reference, 10, 10));
+    let (source, reference) = (|y| source.half_rows(0, y), |x, y| reference.half_rows(x, y));
     if half {
-        sad_8_beside_by::<V, true>(source, reference)
+        sads_beside::<V, true>(4, source, reference)
     } else {
-        sad_8_beside_by::<V, false>(source, reference)
+        sads_beside::<V, false>(4, source, reference)
     }
 }
 
@@ -469,18 +469,21 @@ fn quantize<V: Vector>(coefficients: &Block, divisor: Divisor, levels: &mut Bloc
     mask
 }
 
-/// Inverse DCT across 8 vectors, shifted right; see `scalar::inverse_8`.
+/// Inverse DCT across 8 vectors, of which only the first `N` (4 or 8) may differ from zero, shifted right; see
+/// `scalar::inverse_8`.
 #[inline(always)]
-fn inverse_8<V: Vector, const SHIFT: i32>(c: [V; 8], rounding: i32) -> [V; 8] {
+fn inverse_8<V: Vector, const N: usize, const SHIFT: i32>(c: [V; 8], rounding: [V; 2]) -> [V; 8] {
     let add = |a: [V; 2], b: [V; 2]| [a[0].add_32(b[0]), a[1].add_32(b[1])];
     let sub = |a: [V; 2], b: [V; 2]| [a[0].sub_32(b[0]), a[1].sub_32(b[1])];
     let shift = |a: [V; 2]| a[0].shift_right_32::<SHIFT>().narrow_32(a[1].shift_right_32::<SHIFT>());
-    let rounding = [V::splat_32(rounding); 2];
-    let a = add(c[0].dot(c[4], [W[4], W[4]]), rounding);
-    let b = add(c[0].dot(c[4], [W[4], -W[4]]), rounding);
-    let (d, e) = (c[2].dot(c[6], [W[2], W[6]]), c[2].dot(c[6], [W[6], -W[2]]));
-    let even = [add(a, d), add(b, e), sub(b, e), sub(a, d)];
-    let odd = |k: [i32; 4]| add(c[1].dot(c[3], [k[0], k[1]]), c[5].dot(c[7], [k[2], k[3]]));
+    let even = if N > 4 {
+        let a = add(c[0].dot(c[4], [W[4], W[4]]), rounding);
+        let b = add(c[0].dot(c[4], [W[4], -W[4]]), rounding);
+        let (d, e) = (c[2].dot(c[6], [W[2], W[6]]), c[2].dot(c[6], [W[6], -W[2]]));
+        [add(a, d), add(b, e), sub(b, e), sub(a, d)]
+    } else {
+        [W[2], W[6], -W[6], -W[2]].map(|factor| add(c[0].dot(c[2], [W[4], factor]), rounding))
+    };
     let factors = [
         [W[1], W[3], W[5], W[7]],
         [W[3], -W[7], -W[1], -W[5]],
@@ -488,23 +491,51 @@ fn inverse_8<V: Vector, const SHIFT: i32>(c: [V; 8], rounding: i32) -> [V; 8] {
         [W[7], -W[5], W[3], -W[1]],
     ];
     let mut out = c;
-    for i in 0..4 {
-        let odd = odd(factors[i]);
+    for (i, [f, g, h, k]) in factors.into_iter().enumerate() {
+        let mut odd = c[1].dot(c[3], [f, g]);
+        if N > 4 {
+            odd = add(odd, c[5].dot(c[7], [h, k]));
+        }
         (out[i], out[7 - i]) = (shift(add(even[i], odd)), shift(sub(even[i], odd)));
     }
     out
 }
 
-fn inverse_add<V: Vector>(coefficients: &Block, samples: &mut [u8]) {
-    let c = [0, 1, 2, 3, 4, 5, 6, 7].map(|u| V::load_values(column(coefficients, u)));
-    let others = c[2..].iter().fold(c[1], |a, b| a.or(*b));
-    let shortcut = c[0].shift_left_16::<3>();
-    let columns = inverse_8::<V, 11>(c, 1 << 10).map(|column| others.where_zero_16(shortcut, column));
-    let mut rows = transpose(columns);
+/// Adds the inverse transform of coefficients in the first `N` (4 or 8) rows and columns.
+#[inline(always)]
+fn inverse_add_by<V: Vector, const N: usize>(coefficients: &Block, samples: &mut [u8]) {
+    let mut c = [V::zero(); 8];
+    for (u, c) in c[..N].iter_mut().enumerate() {
+        *c = V::load_values(column(coefficients, u));
+    }
+    // A row with nothing but its first coefficient c is 8 c, which comes of adding c to 16383 c instead of a half.
+    let others = c[2..N].iter().fold(c[1], |a, b| a.or(*b));
+    let rounding = others.where_zero_16(c[0], V::splat_16(1 << 10)).dot(V::zero(), [1, 0]);
+    let mut rows = transpose(inverse_8::<V, N, 11>(c, rounding));
     rows[0] = rows[0].add_16(V::splat_16(((1 << 19) / W[4]) as i16));
-    for (residual, samples) in inverse_8::<V, 20>(rows, 0).into_iter().zip(half_rows_mut(samples)) {
+    let residuals = inverse_8::<V, N, 20>(rows, [V::zero(); 2]);
+    for (residual, samples) in residuals.into_iter().zip(half_rows_mut(samples)) {
         let sum = V::load_half(samples).widen_low().add_16(residual);
         sum.narrow_16(sum).store_half(samples);
+    }
+}
+
+/// Adds the inverse transform of a first coefficient alone.
+#[inline(always)]
+pub(super) fn inverse_add_first<V: Vector>(coefficient: i16, samples: &mut [u8]) {
+    let residual = (W[4] * (8 * i32::from(coefficient) + (1 << 19) / W[4])) >> 20;
+    let [rise, fall] = [residual, -residual].map(|by| V::splat_8(by.clamp(0, 255) as u8));
+    for samples in half_rows_mut(samples) {
+        V::load_half(samples).add_saturating_8(rise).sub_saturating_8(fall).store_half(samples);
+    }
+}
+
+/// In the order of transmission, the first ten coefficients lie in the first four rows and columns.
+fn inverse_add<V: Vector>(coefficients: &Block, last: u32, samples: &mut [u8]) {
+    match last {
+        0 => inverse_add_first::<V>(coefficients[0], samples),
+        1..=9 => inverse_add_by::<V, 4>(coefficients, samples),
+        _ => inverse_add_by::<V, 8>(coefficients, samples),
     }
 }
 

@@ -1,6 +1,8 @@
 //! AVX2.
 
+use super::Sse2;
 use crate::kernels::scalar::{self, COS, W};
+use crate::kernels::vector;
 use crate::kernels::{Block, Divisor, Fraction, Kernels, Rows, RowsMut, STRIDE};
 use oggflv_common::simd::{Isa, Level};
 use std::arch::x86_64::*;
@@ -32,7 +34,7 @@ pub(in crate::kernels) fn kernels(level: Level) -> Kernels {
         predict_8: enter!(predict_8(reference: &[u8], stride: usize, fraction: Fraction, out: &mut [u8])),
         forward_2: enter!(forward_2(source: &[u8; 128], prediction: &[u8; 128], out: &mut [Block; 2])),
         quantize: enter!(quantize(coefficients: &Block, divisor: Divisor, levels: &mut Block) -> u64),
-        inverse_add: enter!(inverse_add(coefficients: &Block, samples: &mut [u8])),
+        inverse_add: enter!(inverse_add(coefficients: &Block, last: u32, samples: &mut [u8])),
         halve: enter!(halve(top: &[u8], bottom: &[u8], out: &mut [u8])),
         squared_errors: enter!(squared_errors(a: &[u8; 384], b: &[u8; 384]) -> [u32; 6]),
         copy: enter!(copy(from: [Rows<'_>; 3], to: [RowsMut<'_>; 3])),
@@ -146,6 +148,26 @@ impl<'a> Reference<'a> {
         // SAFETY: as in `pair`.
         unsafe { _mm_loadl_epi64(self.reference.as_ptr().add(y * self.stride + x).cast()) }
     }
+
+    /// Samples `x` to `x + 7`, which must be within the width, of rows `y`, `y + 2`, `y + 4` and `y + 6`.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn four_eights(&self, y: usize, x: usize) -> __m256i {
+        debug_assert!(y + 6 <= self.last && (y + 6) * self.stride + x + 8 <= self.reference.len());
+        // Loads that fill all lanes and blends spare the shuffles of insertions, which take turns with the sums.
+        let row = |i: usize| {
+            // SAFETY: as in `pair`.
+            let samples: *const i64 =
+                unsafe { self.reference.as_ptr().add((y + 2 * i) * self.stride + x).cast() };
+            // SAFETY: as in `pair`.
+            _mm256_set1_epi64x(unsafe { samples.read_unaligned() })
+        };
+        let (low, high) = (
+            _mm256_blend_epi32(row(0), row(1), 0b1100_1100),
+            _mm256_blend_epi32(row(2), row(3), 0b1100_1100),
+        );
+        _mm256_blend_epi32(low, high, 0xF0)
+    }
 }
 
 /// The sum of the four 64-bit lanes.
@@ -163,6 +185,18 @@ fn sum_32(sums: __m256i) -> u32 {
     let sums = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
     let sums = _mm_add_epi32(sums, _mm_unpackhi_epi64(sums, sums));
     _mm_cvtsi128_si32(_mm_add_epi32(sums, _mm_shuffle_epi32(sums, 1))) as u32
+}
+
+/// The sums of four vectors of 64-bit lanes, whose upper halves are zero.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn four_sums([a, b, c, d]: [__m256i; 4]) -> [u32; 4] {
+    let pairs = |a: __m256i, b: __m256i| _mm256_or_si256(a, _mm256_slli_epi64(b, 32));
+    let (ac, bd) = (pairs(a, c), pairs(b, d));
+    let sums = _mm256_add_epi32(_mm256_unpacklo_epi32(ac, bd), _mm256_unpackhi_epi32(ac, bd));
+    let sums = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    let (low, high) = (_mm_cvtsi128_si64(sums) as u64, _mm_extract_epi64(sums, 1) as u64);
+    [low as u32, (low >> 32) as u32, high as u32, (high >> 32) as u32]
 }
 
 #[target_feature(enable = "avx2")]
@@ -231,27 +265,26 @@ fn sad_16_half(source: &[u8; 256], reference: &[u8], stride: usize, fraction: Fr
 fn sad_16_beside_by<const HALF: bool>(source: &[u8; 256], reference: &[u8], stride: usize) -> [u32; 4] {
     let rows = Reference::new(reference, stride, 17, 18);
     let mut sums = [_mm256_setzero_si256(); 4];
-    for y in (0..16).step_by(2) {
-        let here = load_32(source, y * STRIDE);
-        let centre = rows.pair::<1>(y + 1, 1);
-        let beside = [
-            rows.pair::<1>(y, 1),
-            rows.pair::<1>(y + 1, 0),
-            rows.pair::<1>(y + 1, 2),
-            rows.pair::<1>(y + 2, 1),
-        ];
-        for (sum, beside) in sums.iter_mut().zip(beside) {
-            let beside = if HALF { _mm256_avg_epu8(beside, centre) } else { beside };
-            *sum = _mm256_add_epi32(*sum, _mm256_sad_epu8(here, beside));
+    // What is below one row is above the next one; half a sample away, it is the same.
+    let (mut before, mut centre) = (rows.pair::<8>(0, 1), rows.pair::<8>(1, 1));
+    let mut above = _mm256_avg_epu8(before, centre);
+    for y in 0..8 {
+        let (upper, lower) = (load_16(source, y * STRIDE), load_16(source, (y + 8) * STRIDE));
+        let here = _mm256_inserti128_si256(_mm256_castsi128_si256(upper), lower, 1);
+        let (left, right, after) =
+            (rows.pair::<8>(y + 1, 0), rows.pair::<8>(y + 1, 2), rows.pair::<8>(y + 2, 1));
+        let below = _mm256_avg_epu8(centre, after);
+        let there = if HALF {
+            [above, _mm256_avg_epu8(left, centre), _mm256_avg_epu8(right, centre), below]
+        } else {
+            [before, left, right, after]
+        };
+        for (sum, there) in sums.iter_mut().zip(there) {
+            *sum = _mm256_add_epi32(*sum, _mm256_sad_epu8(here, there));
         }
+        (before, centre, above) = (centre, after, below);
     }
-    // The sums fill every second lane.
-    let [a, b, c, d] = sums;
-    let (ab, cd) = (_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
-    let sums = _mm256_hadd_epi32(ab, cd);
-    let sums = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
-    let (low, high) = (_mm_cvtsi128_si64(sums) as u64, _mm_extract_epi64(sums, 1) as u64);
-    [low as u32, (low >> 32) as u32, high as u32, (high >> 32) as u32]
+    four_sums(sums)
 }
 
 #[target_feature(enable = "avx2")]
@@ -305,40 +338,34 @@ impl<'a> Square<'a> {
 
 #[target_feature(enable = "avx2")]
 fn sad_8(a: Rows<'_>, b: Rows<'_>) -> u32 {
-    let (a, b) = (Square::new(a).all(), Square::new(b).all());
-    let mut sums = _mm_setzero_si128();
-    for y in (0..8).step_by(2) {
-        let (a, b) = (_mm_unpacklo_epi64(a[y], a[y + 1]), _mm_unpacklo_epi64(b[y], b[y + 1]));
-        sums = _mm_add_epi64(sums, _mm_sad_epu8(a, b));
-    }
-    _mm_cvtsi128_si32(_mm_add_epi64(sums, _mm_unpackhi_epi64(sums, sums))) as u32
+    vector::sad_8::<Sse2>(a, b)
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
 fn sad_8_beside_by<const HALF: bool>(source: Rows<'_>, (reference, stride): Rows<'_>) -> [u32; 4] {
-    let source = Square::new(source).all();
-    assert!(stride < 1 << 32 && reference.len() >= 9 * stride + 10);
-    let row = |x: usize, y: usize| {
-        debug_assert!(x <= 2 && y <= 9);
-        // SAFETY: the slice was just seen to have 10 rows of 10 samples.
-        unsafe { _mm_loadl_epi64(reference.as_ptr().add(y * stride + x).cast()) }
-    };
-    let pair = |x: usize, y: usize| _mm_unpacklo_epi64(row(x, y), row(x, y + 1));
-    let mut sums = [_mm_setzero_si128(); 4];
-    for y in (0..8).step_by(2) {
-        let here = _mm_unpacklo_epi64(source[y], source[y + 1]);
-        let centre = pair(1, y + 1);
-        let beside = [pair(1, y), pair(0, y + 1), pair(2, y + 1), pair(1, y + 2)];
-        for (sum, beside) in sums.iter_mut().zip(beside) {
-            let beside = if HALF { _mm_avg_epu8(beside, centre) } else { beside };
-            *sum = _mm_add_epi32(*sum, _mm_sad_epu8(here, beside));
+    let source = Reference::new(source.0, source.1, 7, 8);
+    let reference = Reference::new(reference, stride, 9, 10);
+    // As in `sad_16_beside_by`, for every second row.
+    let (mut before, mut centre) = (reference.four_eights(0, 1), reference.four_eights(1, 1));
+    let mut above = _mm256_avg_epu8(before, centre);
+    let mut sums = [_mm256_setzero_si256(); 4];
+    for y in 0..2 {
+        let here = source.four_eights(y, 0);
+        let (left, right) = (reference.four_eights(y + 1, 0), reference.four_eights(y + 1, 2));
+        let after = reference.four_eights(y + 2, 1);
+        let below = _mm256_avg_epu8(centre, after);
+        let there = if HALF {
+            [above, _mm256_avg_epu8(left, centre), _mm256_avg_epu8(right, centre), below]
+        } else {
+            [before, left, right, after]
+        };
+        for (sum, there) in sums.iter_mut().zip(there) {
+            *sum = _mm256_add_epi32(*sum, _mm256_sad_epu8(here, there));
         }
+        (before, centre, above) = (centre, after, below);
     }
-    let [a, b, c, d] = sums;
-    let sums = _mm_hadd_epi32(_mm_hadd_epi32(a, b), _mm_hadd_epi32(c, d));
-    let (low, high) = (_mm_cvtsi128_si64(sums) as u64, _mm_extract_epi64(sums, 1) as u64);
-    [low as u32, (low >> 32) as u32, high as u32, (high >> 32) as u32]
+    four_sums(sums)
 }
 
 #[target_feature(enable = "avx2")]
@@ -686,63 +713,161 @@ fn quantize(coefficients: &Block, divisor: Divisor, levels: &mut Block) -> u64 {
     u64::from(mask(quotients[0], quotients[1])) | u64::from(mask(quotients[2], quotients[3])) << 32
 }
 
-/// Eight pairs of 16-bit values, interleaved.
+/// Two factors for `_mm256_madd_epi16`, in all lanes.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn pairs(a: __m128i, b: __m128i) -> __m256i {
-    _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_unpacklo_epi16(a, b)), _mm_unpackhi_epi16(a, b), 1)
-}
-
-/// Two factors for `_mm256_madd_epi16`.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn factors(a: i32, b: i32) -> __m256i {
+fn factors([a, b]: [i32; 2]) -> __m256i {
     _mm256_set1_epi32(a & 0xFFFF | (b << 16))
 }
 
-/// Inverse DCT across 8 vectors, shifted right; see `scalar::inverse_8`.
+/// The same, with other factors in the upper half.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn inverse_8<const SHIFT: i32>(c: [__m128i; 8], rounding: i32) -> [__m128i; 8] {
-    let madd = |pairs: __m256i, a: i32, b: i32| _mm256_madd_epi16(pairs, factors(a, b));
-    let (p04, p26, p13, p57) = (pairs(c[0], c[4]), pairs(c[2], c[6]), pairs(c[1], c[3]), pairs(c[5], c[7]));
-    let rounding = _mm256_set1_epi32(rounding);
-    let a = _mm256_add_epi32(madd(p04, W[4], W[4]), rounding);
-    let b = _mm256_add_epi32(madd(p04, W[4], -W[4]), rounding);
-    let (d, e) = (madd(p26, W[2], W[6]), madd(p26, W[6], -W[2]));
-    let even =
-        [_mm256_add_epi32(a, d), _mm256_add_epi32(b, e), _mm256_sub_epi32(b, e), _mm256_sub_epi32(a, d)];
-    let odd = [
-        _mm256_add_epi32(madd(p13, W[1], W[3]), madd(p57, W[5], W[7])),
-        _mm256_add_epi32(madd(p13, W[3], -W[7]), madd(p57, -W[1], -W[5])),
-        _mm256_add_epi32(madd(p13, W[5], -W[1]), madd(p57, W[7], W[3])),
-        _mm256_add_epi32(madd(p13, W[7], -W[5]), madd(p57, W[3], -W[1])),
-    ];
-    let mut out = c;
-    for i in 0..4 {
-        let sum = _mm256_srai_epi32(_mm256_add_epi32(even[i], odd[i]), SHIFT);
-        let difference = _mm256_srai_epi32(_mm256_sub_epi32(even[i], odd[i]), SHIFT);
-        let packed = _mm256_permute4x64_epi64(_mm256_packs_epi32(sum, difference), 0xD8);
-        out[i] = _mm256_castsi256_si128(packed);
-        out[7 - i] = _mm256_extracti128_si256(packed, 1);
-    }
-    out
+fn factors_of_halves(low: [i32; 2], high: [i32; 2]) -> __m256i {
+    _mm256_blend_epi32(factors(low), factors(high), 0xF0)
 }
 
+/// Sums and differences of the even and the odd part of the inverse DCT, shifted right.
+#[inline]
 #[target_feature(enable = "avx2")]
-fn inverse_add(coefficients: &Block, samples: &mut [u8]) {
-    let samples = &mut samples[..7 * STRIDE + 8];
-    let c = [0, 1, 2, 3, 4, 5, 6, 7].map(|u| load_column(coefficients, u));
-    let others = c[2..].iter().fold(c[1], |a, b| _mm_or_si128(a, *b));
+fn butterfly<const SHIFT: i32>(even: __m256i, odd: __m256i) -> (__m256i, __m256i) {
+    (
+        _mm256_srai_epi32(_mm256_add_epi32(even, odd), SHIFT),
+        _mm256_srai_epi32(_mm256_sub_epi32(even, odd), SHIFT),
+    )
+}
+
+/// Inverse DCT of pairs of inputs: 0 and 4, 2 and 6, 1 and 5, 3 and 7, shifted right: outputs 0 to 3, and 7 to 4; see
+/// `scalar::inverse_8`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn inverse_8<const SHIFT: i32>(pairs: [__m256i; 4], rounding: __m256i) -> [(__m256i, __m256i); 4] {
+    let [p04, p26, p15, p37] = pairs;
+    let madd = |pairs: __m256i, by: [i32; 2]| _mm256_madd_epi16(pairs, factors(by));
+    let a = _mm256_add_epi32(madd(p04, [W[4], W[4]]), rounding);
+    let b = _mm256_add_epi32(madd(p04, [W[4], -W[4]]), rounding);
+    let (d, e) = (madd(p26, [W[2], W[6]]), madd(p26, [W[6], -W[2]]));
+    let odd = |by_15: [i32; 2], by_37: [i32; 2]| _mm256_add_epi32(madd(p15, by_15), madd(p37, by_37));
+    [
+        butterfly::<SHIFT>(_mm256_add_epi32(a, d), odd([W[1], W[5]], [W[3], W[7]])),
+        butterfly::<SHIFT>(_mm256_add_epi32(b, e), odd([W[3], -W[1]], [-W[7], -W[5]])),
+        butterfly::<SHIFT>(_mm256_sub_epi32(b, e), odd([W[5], W[7]], [-W[1], W[3]])),
+        butterfly::<SHIFT>(_mm256_sub_epi32(a, d), odd([W[7], W[3]], [-W[5], -W[1]])),
+    ]
+}
+
+/// What is added to 16383 times the first coefficient `c` of rows, which may have `others`. A row without others is 8 c,
+/// which comes of adding c instead of a half.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn roundings(c: __m128i, others: __m128i) -> __m256i {
     let alone = _mm_cmpeq_epi16(others, _mm_setzero_si128());
-    let shortcut = _mm_slli_epi16(c[0], 3);
-    let columns = inverse_8::<11>(c, 1 << 10).map(|column| _mm_blendv_epi8(column, shortcut, alone));
-    let wide = transpose(columns.map(|column| _mm256_castsi128_si256(column)));
-    let mut rows = wide.map(|row| _mm256_castsi256_si128(row));
-    rows[0] = _mm_add_epi16(rows[0], _mm_set1_epi16(((1 << 19) / W[4]) as i16));
-    for (y, residual) in inverse_8::<20>(rows, 0).into_iter().enumerate() {
-        let sum = _mm_add_epi16(_mm_cvtepu8_epi16(load_8(samples, y * STRIDE)), residual);
-        store_8(samples, y * STRIDE, _mm_packus_epi16(sum, sum));
+    _mm256_cvtepi16_epi32(_mm_blendv_epi8(_mm_set1_epi16(1 << 10), c, alone))
+}
+
+/// Four dwords at a time, the even ones and the odd ones.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn deal(a: __m256i, b: __m256i) -> (__m256i, __m256i) {
+    let (a, b) = (_mm256_castsi256_ps(a), _mm256_castsi256_ps(b));
+    (
+        _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0b10_00_10_00)),
+        _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0b11_01_11_01)),
+    )
+}
+
+/// Adds residuals of rows 0 to 3, and of 7 to 4.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_rows(residuals: [(__m256i, __m256i); 4], samples: &mut [u8]) {
+    let samples = &mut samples[..7 * STRIDE + 8];
+    let mut sums = [_mm256_setzero_si256(); 4];
+    for (i, (upper, lower)) in residuals.into_iter().enumerate() {
+        let residual = _mm256_permute4x64_epi64(_mm256_packs_epi32(upper, lower), 0xD8);
+        let rows = _mm_unpacklo_epi64(load_8(samples, i * STRIDE), load_8(samples, (7 - i) * STRIDE));
+        sums[i] = _mm256_add_epi16(_mm256_cvtepu8_epi16(rows), residual);
+    }
+    for i in [0, 2] {
+        let rows = _mm256_packus_epi16(sums[i], sums[i + 1]);
+        let (upper, lower) = (_mm256_castsi256_si128(rows), _mm256_extracti128_si256(rows, 1));
+        store_8(samples, i * STRIDE, upper);
+        store_8(samples, (i + 1) * STRIDE, _mm_unpackhi_epi64(upper, upper));
+        store_8(samples, (7 - i) * STRIDE, lower);
+        store_8(samples, (6 - i) * STRIDE, _mm_unpackhi_epi64(lower, lower));
+    }
+}
+
+/// The rounding of the columns, in the first one of two values.
+const COLUMN_ROUNDING: i32 = (1 << 19) / W[4];
+
+#[target_feature(enable = "avx2")]
+fn inverse_add_8(coefficients: &Block, samples: &mut [u8]) {
+    // Rows lie in the order 0, 4, 2, 6, 1, 5, 3, 7, so that two that are transformed together become neighbours.
+    let order =
+        _mm256_broadcastsi128_si256(_mm_set_epi8(15, 14, 7, 6, 11, 10, 3, 2, 13, 12, 5, 4, 9, 8, 1, 0));
+    let c = [0, 1, 2, 3].map(|i| _mm256_shuffle_epi8(load_columns(coefficients, i), order));
+    let [c01, c23, c45, c67] = c;
+    let pairs = |a: __m256i, b: __m256i| {
+        let (low, high) = (_mm256_unpacklo_epi16(a, b), _mm256_unpackhi_epi16(a, b));
+        (_mm256_permute2x128_si256(low, high, 0x20), _mm256_permute2x128_si256(low, high, 0x31))
+    };
+    let ((p04, p15), (p26, p37)) = (pairs(c01, c45), pairs(c23, c67));
+    let others = _mm256_or_si256(_mm256_or_si256(c23, c45), c67);
+    let others = _mm_or_si128(_mm256_castsi256_si128(others), _mm256_extracti128_si256(others, 1));
+    let others = _mm_or_si128(others, _mm256_extracti128_si256(c01, 1));
+    let rounding = roundings(_mm256_castsi256_si128(c01), others);
+    let [(x0, x7), (x1, x6), (x2, x5), (x3, x4)] = inverse_8::<11>([p04, p26, p15, p37], rounding);
+    // Pairs of rows 0 and 4, then 2 and 6 are in the lower halves, those of 1 and 5, then 3 and 7 in the upper ones.
+    let (left_0, left_1) = deal(_mm256_packs_epi32(x0, x1), _mm256_packs_epi32(x2, x3));
+    let (right_0, right_1) = deal(_mm256_packs_epi32(x4, x5), _mm256_packs_epi32(x6, x7));
+    let p04 = _mm256_permute2x128_si256(left_0, right_0, 0x20);
+    let p26 = _mm256_permute2x128_si256(left_1, right_1, 0x20);
+    let p15 = _mm256_permute2x128_si256(left_0, right_0, 0x31);
+    let p37 = _mm256_permute2x128_si256(left_1, right_1, 0x31);
+    let p04 = _mm256_add_epi16(p04, factors([COLUMN_ROUNDING, 0]));
+    add_rows(inverse_8::<20>([p04, p26, p15, p37], _mm256_setzero_si256()), samples);
+}
+
+/// The same for coefficients in the first four rows and columns.
+#[target_feature(enable = "avx2")]
+fn inverse_add_4(coefficients: &Block, samples: &mut [u8]) {
+    let c = [0, 1, 2, 3].map(|u| load_column(coefficients, u));
+    let rounding = roundings(c[0], _mm_or_si128(_mm_or_si128(c[1], c[2]), c[3]));
+    // Rows lie in the order 0, 2, 1, 3, in both halves, which transform to different places.
+    let twice = |v: __m256i| _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 2, 1, 3, 0, 2, 1, 3));
+    let p02 = twice(_mm256_castsi128_si256(_mm_unpacklo_epi16(c[0], c[2])));
+    let p13 = twice(_mm256_castsi128_si256(_mm_unpacklo_epi16(c[1], c[3])));
+    let rounding = twice(rounding);
+    let madd = |pairs: __m256i, low: [i32; 2], high: [i32; 2]| {
+        _mm256_madd_epi16(pairs, factors_of_halves(low, high))
+    };
+    let even_01 = _mm256_add_epi32(madd(p02, [W[4], W[2]], [W[4], W[6]]), rounding);
+    let even_23 = _mm256_add_epi32(madd(p02, [W[4], -W[6]], [W[4], -W[2]]), rounding);
+    let (x01, x76) = butterfly::<11>(even_01, madd(p13, [W[1], W[3]], [W[3], -W[7]]));
+    let (x23, x54) = butterfly::<11>(even_23, madd(p13, [W[5], -W[1]], [W[7], -W[5]]));
+    let (p02, p13) = deal(_mm256_packs_epi32(x01, x23), _mm256_packs_epi32(x76, x54));
+    // The places are 0, 2, 7, 5, 1, 3, 6, 4.
+    let sort = |v: __m256i| _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 4, 1, 5, 7, 3, 6, 2));
+    let (p02, p13) = (_mm256_add_epi16(sort(p02), factors([COLUMN_ROUNDING, 0])), sort(p13));
+    let row = |even: [i32; 2], odd: [i32; 2]| {
+        butterfly::<20>(_mm256_madd_epi16(p02, factors(even)), _mm256_madd_epi16(p13, factors(odd)))
+    };
+    let residuals = [
+        row([W[4], W[2]], [W[1], W[3]]),
+        row([W[4], W[6]], [W[3], -W[7]]),
+        row([W[4], -W[6]], [W[5], -W[1]]),
+        row([W[4], -W[2]], [W[7], -W[5]]),
+    ];
+    add_rows(residuals, samples);
+}
+
+/// In the order of transmission, the first ten coefficients lie in the first four rows and columns.
+#[target_feature(enable = "avx2")]
+fn inverse_add(coefficients: &Block, last: u32, samples: &mut [u8]) {
+    match last {
+        0 => vector::inverse_add_first::<Sse2>(coefficients[0], samples),
+        1..=9 => inverse_add_4(coefficients, samples),
+        _ => inverse_add_8(coefficients, samples),
     }
 }
 

@@ -68,12 +68,6 @@ impl Vector for Sse2 {
         Self(unsafe { _mm_set1_epi16(value) })
     }
 
-    #[inline(always)]
-    fn splat_32(value: i32) -> Self {
-        // SAFETY: SSE2 belongs to x86-64.
-        Self(unsafe { _mm_set1_epi32(value) })
-    }
-
     vectors! {
         and(a, b) => _mm_and_si128(a, b);
         or(a, b) => _mm_or_si128(a, b);
@@ -84,6 +78,8 @@ impl Vector for Sse2 {
         };
 
         sub_8(a, b) => _mm_sub_epi8(a, b);
+        add_saturating_8(a, b) => _mm_adds_epu8(a, b);
+        sub_saturating_8(a, b) => _mm_subs_epu8(a, b);
         mean_8(a, b) => _mm_avg_epu8(a, b);
         difference_8(a, b) => _mm_or_si128(_mm_subs_epu8(a, b), _mm_subs_epu8(b, a));
         add_neighbours_8(a) => _mm_add_epi16(_mm_and_si128(a, _mm_set1_epi16(0xFF)), _mm_srli_epi16(a, 8));
