@@ -41,17 +41,18 @@ fn measures_and_predictions_are_the_same_at_every_level() {
         let b: [u8; 256] = random.samples((round + 1) % 100);
         let extreme: [u8; 17 * 17] = random.samples((round + 1) % 100);
         let stride = 18 + round % 20;
-        let mut reference = vec![0; 17 * stride + 18];
-        reference.fill_with(|| random.below(256) as u8);
+        // Nothing follows the last sample that any kernel reads, and all begin at any address.
+        let reference: [u8; 17 * 37 + 18 + 16] = random.samples([round + 1, 2, 127][round % 3]);
+        let reference = &reference[round % 16..][..17 * stride + 18];
         for half in [false, true] {
-            let sads = |kernels: &Kernels| (kernels.sad_16_beside)(&a, &reference, stride, half);
+            let sads = |kernels: &Kernels| (kernels.sad_16_beside)(&a, reference, stride, half);
             assert_eq!(sads(kernels), sads(scalar));
             let sads =
-                |kernels: &Kernels| (kernels.sad_8_beside)((&a[8..], STRIDE), (&reference, stride), half);
+                |kernels: &Kernels| (kernels.sad_8_beside)((&a[8..], STRIDE), (reference, stride), half);
             assert_eq!(sads(kernels), sads(scalar));
         }
-        assert_eq!((kernels.sad_16)(&a, &reference, stride), (scalar.sad_16)(&a, &reference, stride));
-        let (a_8, b_8, r_8) = ((&a[8..], STRIDE), (&b[136..], STRIDE), (&reference[..], stride));
+        assert_eq!((kernels.sad_16)(&a, reference, stride), (scalar.sad_16)(&a, reference, stride));
+        let (a_8, b_8, r_8) = ((&a[8..], STRIDE), (&b[136..], STRIDE), (reference, stride));
         for (a, b) in [(a_8, r_8), (a_8, b_8), (r_8, (&b[..8], 0))] {
             assert_eq!((kernels.sad_8)(a, b), (scalar.sad_8)(a, b));
             assert_eq!((kernels.satd_8)(a, b), (scalar.satd_8)(a, b));
@@ -61,24 +62,24 @@ fn measures_and_predictions_are_the_same_at_every_level() {
             assert_eq!((kernels.activity_8)(rows), (scalar.activity_8)(rows));
         }
         for fraction in 0..4 {
-            let sad = |kernels: &Kernels| (kernels.sad_16_half)(&a, &reference, stride, fraction);
+            let sad = |kernels: &Kernels| (kernels.sad_16_half)(&a, reference, stride, fraction);
             assert_eq!(sad(kernels), sad(scalar), "fraction {fraction}");
-            for (reference, stride) in [(&reference[..], stride), (&extreme, 17)] {
+            for (reference, stride) in [(reference, stride), (&extreme, 17)] {
                 let satd = |kernels: &Kernels| (kernels.satd_16)(&a, reference, stride, fraction);
                 assert_eq!(satd(kernels), satd(scalar), "fraction {fraction}");
             }
             let [mut one, mut other] = [a; 2];
-            (kernels.predict_16)(&reference, stride, fraction, &mut one);
-            (scalar.predict_16)(&reference, stride, fraction, &mut other);
+            (kernels.predict_16)(reference, stride, fraction, &mut one);
+            (scalar.predict_16)(reference, stride, fraction, &mut other);
             assert_eq!(one, other, "fraction {fraction}");
-            (kernels.predict_8)(&reference, stride, fraction, &mut one[136..]);
-            (scalar.predict_8)(&reference, stride, fraction, &mut other[136..]);
+            (kernels.predict_8)(reference, stride, fraction, &mut one[136..]);
+            (scalar.predict_8)(reference, stride, fraction, &mut other[136..]);
             assert_eq!(one, other, "fraction {fraction}");
         }
         let copies = |kernels: &Kernels| {
             let mut copies = [[7; 15 * 18 + 16]; 3];
             let [y, cb, cr] = copies.each_mut().map(|copy| (&mut copy[..], 16 + round % 3));
-            (kernels.copy)([(&a, STRIDE), (&reference, stride), (&b[8..], STRIDE)], [y, cb, cr]);
+            (kernels.copy)([(&a, STRIDE), (reference, stride), (&b[8..], STRIDE)], [y, cb, cr]);
             copies
         };
         assert_eq!(copies(kernels), copies(scalar));
@@ -89,7 +90,7 @@ fn measures_and_predictions_are_the_same_at_every_level() {
         (scalar.halve)(&a, &b, &mut other[..size]);
         assert_eq!(one, other);
         assert_eq!((kernels.squared_errors)(&a, &b), (scalar.squared_errors)(&a, &b));
-        let planes = [(&b[1..], STRIDE), (&reference[..], stride), (&b[200..], STRIDE + 3)];
+        let planes = [(&b[1..], STRIDE), (reference, stride), (&b[200..], STRIDE + 3)];
         let errors = |kernels: &Kernels| (kernels.squared_errors_16)(&a, planes);
         assert_eq!(errors(kernels), errors(scalar));
     });
@@ -107,9 +108,12 @@ fn transforms_are_the_same_at_every_level() {
         let divisor =
             Divisor { reciprocal: 65536u32.div_ceil(q as u32 * 16) as u16, offset: 3 * (q - 15), most: 90 };
         let [mut levels, mut others] = [[0; 64]; 2];
-        let mask = (kernels.quantize)(&one[0], divisor, &mut levels);
-        assert_eq!(mask, (scalar.quantize)(&one[0], divisor, &mut others));
-        assert_eq!(levels, others);
+        let noise = [(); 64].map(|()| random.below(32641) as i16 - 16320);
+        for coefficients in one.into_iter().chain([noise]) {
+            let mask = (kernels.quantize)(&coefficients, divisor, &mut levels);
+            assert_eq!(mask, (scalar.quantize)(&coefficients, divisor, &mut others));
+            assert_eq!(levels, others);
+        }
         // All up to the last in the order of transmission, or few, or a large one.
         for last in [0, 1, 2, 5, 9, 10, 30, 63] {
             let mut coefficients = [0; 64];
@@ -131,6 +135,70 @@ fn transforms_are_the_same_at_every_level() {
             assert_eq!(one, other, "{last}: {coefficients:?}");
         }
     });
+}
+
+/// Every slice that a kernel reads or writes may end with the last sample, and not before.
+#[test]
+fn slices_that_are_too_short_are_refused() {
+    const WIDE: usize = 21;
+    let end = |rows: usize, columns: usize| (rows - 1) * WIDE + columns;
+    let (macroblock, samples) = ([9; 256], [7; 384]);
+    for kernels in Level::available().into_iter().map(Kernels::new) {
+        let works = |length: usize, kernel: &dyn Fn(&mut [u8])| {
+            let run = || kernel(&mut vec![3; length]);
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_ok()
+        };
+        let check = |length: usize, kernel: &dyn Fn(&mut [u8])| {
+            assert!(works(length, kernel) && !works(length - 1, kernel), "{length}");
+        };
+        let block = (&macroblock[..], STRIDE);
+        check(end(16, 16), &|from| _ = (kernels.sad_16)(&macroblock, from, WIDE));
+        check(end(8, 8), &|from| _ = (kernels.sad_8)(block, (from, WIDE)));
+        check(end(8, 8), &|from| _ = (kernels.sad_8)((from, WIDE), block));
+        check(end(8, 8), &|from| _ = (kernels.satd_8)(block, (from, WIDE)));
+        check(end(8, 8), &|from| _ = (kernels.satd_8)((from, WIDE), block));
+        check(end(8, 8), &|from| _ = (kernels.activity_8)((from, WIDE)));
+        check(end(8, 8), &|from| _ = (kernels.sad_8_beside)((from, WIDE), (&samples, 24), false));
+        for half in [false, true] {
+            let large: &dyn Fn(&mut [u8]) =
+                &|from| _ = (kernels.sad_16_beside)(&macroblock, from, WIDE, half);
+            let small: &dyn Fn(&mut [u8]) = &|from| _ = (kernels.sad_8_beside)(block, (from, WIDE), half);
+            // The last row is only read below the middle; a level may ask for all of it.
+            assert!(works(end(18, 18), large) && !works(end(18, 17) - 1, large));
+            assert!(works(end(10, 10), small) && !works(end(10, 9) - 1, small));
+        }
+        for fraction in 0..4 {
+            let (right, below) = (fraction & 1, fraction >> 1);
+            let (large, small) = (end(16 + below, 16 + right), end(8 + below, 8 + right));
+            check(large, &|from| _ = (kernels.sad_16_half)(&macroblock, from, WIDE, fraction));
+            check(large, &|from| _ = (kernels.satd_16)(&macroblock, from, WIDE, fraction));
+            check(large, &|from| (kernels.predict_16)(from, WIDE, fraction, &mut macroblock.clone()));
+            check(small, &|from| (kernels.predict_8)(from, WIDE, fraction, &mut macroblock.clone()));
+            check(7 * STRIDE + 8, &|out| (kernels.predict_8)(&samples, 32, fraction, out));
+        }
+        for last in [0, 9, 63] {
+            check(7 * STRIDE + 8, &|out| (kernels.inverse_add)(&[1; 64], last, out));
+        }
+        let planes = [(&samples[..], STRIDE); 3];
+        for (i, size) in [16, 8, 8].into_iter().enumerate() {
+            check(end(size, size), &|from| {
+                let mut planes = planes;
+                planes[i] = (from, WIDE);
+                _ = (kernels.squared_errors_16)(&samples, planes);
+            });
+            check(end(size, size), &|from| {
+                let (mut planes, mut copies) = (planes, [samples; 3]);
+                planes[i] = (from, WIDE);
+                (kernels.copy)(planes, copies.each_mut().map(|copy| (&mut copy[..], STRIDE)));
+            });
+            check(end(size, size), &|to| {
+                let mut copies = [samples; 3];
+                let mut copies = copies.each_mut().map(|copy| (&mut copy[..], STRIDE));
+                copies[i] = (to, WIDE);
+                (kernels.copy)(planes, copies);
+            });
+        }
+    }
 }
 
 /// The definition (H.263, 6.2.2) in floating point, forward or inverse, of column-by-column coefficients and

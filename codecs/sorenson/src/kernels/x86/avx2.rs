@@ -320,6 +320,14 @@ impl<'a> Square<'a> {
         unsafe { _mm_loadl_epi64(samples.as_ptr().add(Y * stride).cast()) }
     }
 
+    /// Rows 0 and 4, 1 and 5, 2 and 6, 3 and 7.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn row_pairs(&self) -> [__m128i; 4] {
+        let rows = self.all();
+        [0, 1, 2, 3].map(|i| _mm_unpacklo_epi64(rows[i], rows[i + 4]))
+    }
+
     #[inline]
     #[target_feature(enable = "avx2")]
     fn all(&self) -> [__m128i; 8] {
@@ -512,13 +520,13 @@ fn transpose(r: [__m256i; 8]) -> [__m256i; 8] {
     ]
 }
 
-/// The Hadamard transform across 8 vectors, up to the step `LAST`.
+/// The Hadamard transform across 8 vectors.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn hadamard<const LAST: usize>(mut v: [__m256i; 8]) -> [__m256i; 8] {
+fn hadamard(mut v: [__m256i; 8]) -> [__m256i; 8] {
     for step in [4, 2, 1] {
         for i in 0..8 {
-            if step >= LAST && i & step == 0 {
+            if i & step == 0 {
                 let (a, b) = (v[i], v[i + step]);
                 v[i] = _mm256_add_epi16(a, b);
                 v[i + step] = _mm256_sub_epi16(a, b);
@@ -526,22 +534,6 @@ fn hadamard<const LAST: usize>(mut v: [__m256i; 8]) -> [__m256i; 8] {
         }
     }
     v
-}
-
-/// Half of the sums of the absolute Hadamard coefficients of two blocks side by side, in 32-bit lanes, and the coefficients
-/// before the last step, whose first two of each block add up to the sum of its samples.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn hadamard_sums(rows: [__m256i; 8]) -> (__m256i, [__m256i; 8]) {
-    let v = hadamard::<2>(transpose(hadamard::<1>(rows)));
-    let ones = _mm256_set1_epi16(1);
-    let mut sums = _mm256_setzero_si256();
-    for i in [0, 2, 4, 6] {
-        // |a + b| + |a - b| is twice the larger one of |a| and |b|.
-        let larger = _mm256_max_epi16(_mm256_abs_epi16(v[i]), _mm256_abs_epi16(v[i + 1]));
-        sums = _mm256_add_epi32(sums, _mm256_madd_epi16(larger, ones));
-    }
-    (sums, v)
 }
 
 /// Sixteen times eight differences in four blocks: rows of the left ones, then of the right ones; the upper blocks are in the
@@ -566,20 +558,17 @@ fn differences_16<const FRACTION: Fraction>(
     differences
 }
 
-/// Half of the sums of the absolute Hadamard coefficients of two blocks, one in each half, in 32-bit lanes.
+/// Half of the sums of the absolute Hadamard coefficients, in 32-bit lanes, of `N` (8 at most) vectors that have been
+/// transformed across rows.
 ///
 /// Columns stay where they are and are combined in place: those four apart, those two apart, and neighbours at last.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn hadamard_sums_in_place(rows: [__m256i; 8]) -> __m256i {
-    let mut v = hadamard::<1>(rows);
-    for i in [0, 2, 4, 6] {
-        let (a, b) = (_mm256_unpacklo_epi64(v[i], v[i + 1]), _mm256_unpackhi_epi64(v[i], v[i + 1]));
-        let (a, b) = (_mm256_add_epi16(a, b), _mm256_sub_epi16(a, b));
-        let (even, odd) = (_mm256_castsi256_ps(a), _mm256_castsi256_ps(b));
-        let a = _mm256_castps_si256(_mm256_shuffle_ps(even, odd, 0b10_00_10_00));
-        let b = _mm256_castps_si256(_mm256_shuffle_ps(even, odd, 0b11_01_11_01));
-        (v[i], v[i + 1]) = (_mm256_add_epi16(a, b), _mm256_sub_epi16(a, b));
+fn hadamard_of_columns<const N: usize>(mut v: [__m256i; N]) -> __m256i {
+    for pair in v.chunks_exact_mut(2) {
+        let (a, b) = (_mm256_unpacklo_epi64(pair[0], pair[1]), _mm256_unpackhi_epi64(pair[0], pair[1]));
+        let (a, b) = deal(_mm256_add_epi16(a, b), _mm256_sub_epi16(a, b));
+        (pair[0], pair[1]) = (_mm256_add_epi16(a, b), _mm256_sub_epi16(a, b));
     }
     // |a + b| + |a - b| is twice the larger one of |a| and |b|. Eight of them are less than 8 * 32 * 255 < 2^16.
     let mut sums = _mm256_setzero_si256();
@@ -591,11 +580,27 @@ fn hadamard_sums_in_place(rows: [__m256i; 8]) -> __m256i {
     _mm256_and_si256(sums, _mm256_set1_epi32(0xFFFF))
 }
 
+/// Half of the sum of the absolute Hadamard coefficients of a block: rows 0 to 3 in the lower halves, 4 to 7 in the upper
+/// ones.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn hadamard_sum([r0, r1, r2, r3]: [__m256i; 4]) -> u32 {
+    let both = |a: __m256i, b: __m256i| (_mm256_add_epi16(a, b), _mm256_sub_epi16(a, b));
+    let ((a0, a2), (a1, a3)) = (both(r0, r2), both(r1, r3));
+    let ((b0, b1), (b2, b3)) = (both(a0, a1), both(a2, a3));
+    let halves = |a: __m256i, b: __m256i| {
+        both(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31))
+    };
+    let ((c0, c1), (c2, c3)) = (halves(b0, b1), halves(b2, b3));
+    sum_32(hadamard_of_columns([c0, c1, c2, c3]))
+}
+
 #[inline]
 #[target_feature(enable = "avx2")]
 fn satd_16_fraction<const FRACTION: Fraction>(source: &[u8; 256], reference: &[u8], stride: usize) -> u32 {
     let [left, right] = differences_16::<FRACTION>(source, reference, stride);
-    let sums = _mm256_add_epi32(hadamard_sums_in_place(left), hadamard_sums_in_place(right));
+    let (left, right) = (hadamard_of_columns(hadamard(left)), hadamard_of_columns(hadamard(right)));
+    let sums = _mm256_add_epi32(left, right);
     (2 * sum_32(sums) + 2) >> 2
 }
 
@@ -611,13 +616,12 @@ fn satd_16(source: &[u8; 256], reference: &[u8], stride: usize, fraction: Fracti
 
 #[target_feature(enable = "avx2")]
 fn satd_8(a: Rows<'_>, b: Rows<'_>) -> u32 {
-    let (a, b) = (Square::new(a).all(), Square::new(b).all());
-    let mut rows = [_mm256_setzero_si256(); 8];
+    let (a, b) = (Square::new(a).row_pairs(), Square::new(b).row_pairs());
+    let mut rows = [_mm256_setzero_si256(); 4];
     for (row, (a, b)) in rows.iter_mut().zip(a.into_iter().zip(b)) {
-        *row = _mm256_zextsi128_si256(_mm_sub_epi16(_mm_cvtepu8_epi16(a), _mm_cvtepu8_epi16(b)));
+        *row = _mm256_sub_epi16(_mm256_cvtepu8_epi16(a), _mm256_cvtepu8_epi16(b));
     }
-    let (sums, _) = hadamard_sums(rows);
-    (2 * sum_32(sums) + 2) >> 2
+    (2 * hadamard_sum(rows) + 2) >> 2
 }
 
 #[target_feature(enable = "avx2")]
@@ -645,12 +649,14 @@ fn activity_16(samples: &[u8; 256]) -> u32 {
 
 #[target_feature(enable = "avx2")]
 fn activity_8(rows: Rows<'_>) -> u32 {
-    let rows = Square::new(rows).all().map(|row| _mm256_zextsi128_si256(_mm_cvtepu8_epi16(row)));
-    let (sums, v) = hadamard_sums(rows);
+    let rows = Square::new(rows).row_pairs();
+    let sums = rows.map(|rows| _mm_sad_epu8(rows, _mm_setzero_si128()));
+    let sums = _mm_add_epi64(_mm_add_epi64(sums[0], sums[1]), _mm_add_epi64(sums[2], sums[3]));
+    let sum = _mm_cvtsi128_si32(_mm_add_epi64(sums, _mm_unpackhi_epi64(sums, sums)));
     // The mean only changes the first coefficient, the sum.
-    let sum = _mm256_extract_epi16(v[0], 0) + _mm256_extract_epi16(v[1], 0);
     let less_mean = sum - 64 * ((sum + 32) >> 6);
-    (2 * sum_32(sums) - sum as u32 + less_mean.unsigned_abs() + 2) >> 2
+    let coefficients = 2 * hadamard_sum(rows.map(|rows| _mm256_cvtepu8_epi16(rows)));
+    (coefficients - sum as u32 + less_mean.unsigned_abs() + 2) >> 2
 }
 
 /// Orthonormal DCT across 8 vectors; see `scalar::forward_8`.
@@ -918,13 +924,18 @@ fn squared_errors_16(samples: &[u8; 384], [y, cb, cr]: [Rows<'_>; 3]) -> [u32; 2
 #[target_feature(enable = "avx2")]
 fn halve(top: &[u8], bottom: &[u8], out: &mut [u8]) {
     let ones = _mm256_set1_epi8(1);
-    let whole = out.len() / 16 * 16;
-    for at in (0..whole).step_by(16) {
-        let pairs = |row| _mm256_maddubs_epi16(load_32(row, 2 * at), ones);
-        let sums = _mm256_add_epi16(_mm256_add_epi16(pairs(top), pairs(bottom)), _mm256_set1_epi16(2));
-        let means = _mm256_srli_epi16(sums, 2);
-        let packed = _mm256_permute4x64_epi64(_mm256_packus_epi16(means, means), 0xD8);
-        store_16(out, at, _mm256_castsi256_si128(packed));
+    let whole = out.len() / 32 * 32;
+    let rows = top[..2 * whole].chunks_exact(64).zip(bottom[..2 * whole].chunks_exact(64));
+    for (out, (top, bottom)) in out.chunks_exact_mut(32).zip(rows) {
+        let means = [0, 32].map(|at| {
+            let pairs = |row| _mm256_maddubs_epi16(load_32(row, at), ones);
+            let sums = _mm256_add_epi16(_mm256_add_epi16(pairs(top), pairs(bottom)), _mm256_set1_epi16(2));
+            _mm256_srli_epi16(sums, 2)
+        });
+        // Packing takes halves in turn.
+        let means = _mm256_permute4x64_epi64(_mm256_packus_epi16(means[0], means[1]), 0xD8);
+        store_16(out, 0, _mm256_castsi256_si128(means));
+        store_16(out, 16, _mm256_extracti128_si256(means, 1));
     }
     scalar::halve(&top[2 * whole..], &bottom[2 * whole..], &mut out[whole..]);
 }
