@@ -148,26 +148,6 @@ impl<'a> Reference<'a> {
         // SAFETY: as in `pair`.
         unsafe { _mm_loadl_epi64(self.reference.as_ptr().add(y * self.stride + x).cast()) }
     }
-
-    /// Samples `x` to `x + 7`, which must be within the width, of rows `y`, `y + 2`, `y + 4` and `y + 6`.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn four_eights(&self, y: usize, x: usize) -> __m256i {
-        debug_assert!(y + 6 <= self.last && (y + 6) * self.stride + x + 8 <= self.reference.len());
-        // Loads that fill all lanes and blends spare the shuffles of insertions, which take turns with the sums.
-        let row = |i: usize| {
-            // SAFETY: as in `pair`.
-            let samples: *const i64 =
-                unsafe { self.reference.as_ptr().add((y + 2 * i) * self.stride + x).cast() };
-            // SAFETY: as in `pair`.
-            _mm256_set1_epi64x(unsafe { samples.read_unaligned() })
-        };
-        let (low, high) = (
-            _mm256_blend_epi32(row(0), row(1), 0b1100_1100),
-            _mm256_blend_epi32(row(2), row(3), 0b1100_1100),
-        );
-        _mm256_blend_epi32(low, high, 0xF0)
-    }
 }
 
 /// The sum of the four 64-bit lanes.
@@ -349,40 +329,9 @@ fn sad_8(a: Rows<'_>, b: Rows<'_>) -> u32 {
     vector::sad_8::<Sse2>(a, b)
 }
 
-#[inline]
-#[target_feature(enable = "avx2")]
-fn sad_8_beside_by<const HALF: bool>(source: Rows<'_>, (reference, stride): Rows<'_>) -> [u32; 4] {
-    let source = Reference::new(source.0, source.1, 7, 8);
-    let reference = Reference::new(reference, stride, 9, 10);
-    // As in `sad_16_beside_by`, for every second row.
-    let (mut before, mut centre) = (reference.four_eights(0, 1), reference.four_eights(1, 1));
-    let mut above = _mm256_avg_epu8(before, centre);
-    let mut sums = [_mm256_setzero_si256(); 4];
-    for y in 0..2 {
-        let here = source.four_eights(y, 0);
-        let (left, right) = (reference.four_eights(y + 1, 0), reference.four_eights(y + 1, 2));
-        let after = reference.four_eights(y + 2, 1);
-        let below = _mm256_avg_epu8(centre, after);
-        let there = if HALF {
-            [above, _mm256_avg_epu8(left, centre), _mm256_avg_epu8(right, centre), below]
-        } else {
-            [before, left, right, after]
-        };
-        for (sum, there) in sums.iter_mut().zip(there) {
-            *sum = _mm256_add_epi32(*sum, _mm256_sad_epu8(here, there));
-        }
-        (before, centre, above) = (centre, after, below);
-    }
-    four_sums(sums)
-}
-
 #[target_feature(enable = "avx2")]
 fn sad_8_beside(source: Rows<'_>, reference: Rows<'_>, half: bool) -> [u32; 4] {
-    if half {
-        sad_8_beside_by::<true>(source, reference)
-    } else {
-        sad_8_beside_by::<false>(source, reference)
-    }
+    vector::sad_8_beside::<Sse2>(source, reference, half)
 }
 
 #[inline]
@@ -927,13 +876,13 @@ fn halve(top: &[u8], bottom: &[u8], out: &mut [u8]) {
     let whole = out.len() / 32 * 32;
     let rows = top[..2 * whole].chunks_exact(64).zip(bottom[..2 * whole].chunks_exact(64));
     for (out, (top, bottom)) in out.chunks_exact_mut(32).zip(rows) {
-        let means = [0, 32].map(|at| {
+        let means = |at: usize| {
             let pairs = |row| _mm256_maddubs_epi16(load_32(row, at), ones);
             let sums = _mm256_add_epi16(_mm256_add_epi16(pairs(top), pairs(bottom)), _mm256_set1_epi16(2));
             _mm256_srli_epi16(sums, 2)
-        });
+        };
         // Packing takes halves in turn.
-        let means = _mm256_permute4x64_epi64(_mm256_packus_epi16(means[0], means[1]), 0xD8);
+        let means = _mm256_permute4x64_epi64(_mm256_packus_epi16(means(0), means(32)), 0xD8);
         store_16(out, 0, _mm256_castsi256_si128(means));
         store_16(out, 16, _mm256_extracti128_si256(means, 1));
     }
