@@ -10,6 +10,8 @@ pub(crate) struct Effort {
     /// What is added to inter and intra coefficients before division, in 1/32 of a step; 0 gives the nearest level
     /// (0 aside), and more than that is worth no bits to the trellis.
     pub(crate) offsets: [i16; 2],
+    /// Whether a search begins at the vectors of macroblocks beside and before, too.
+    pub(crate) more_seeds: bool,
     /// Whether half-sample vectors are judged by Hadamard-transformed differences.
     pub(crate) satd: bool,
     /// Whether the predicted and the zero vector are coded for comparison.
@@ -41,6 +43,7 @@ impl Preset {
         let best = Effort {
             trellis: true,
             offsets: [0, 0],
+            more_seeds: true,
             satd: true,
             more_vectors: true,
             four_vectors_above: Some(60),
@@ -57,6 +60,7 @@ impl Preset {
         match self {
             Self::Best => best,
             Self::Balanced => Effort {
+                more_seeds: false,
                 more_vectors: false,
                 four_vectors_above: None,
                 trusts_lookahead: true,
@@ -67,6 +71,7 @@ impl Preset {
             Self::Fast => Effort {
                 trellis: false,
                 offsets: [-8, 0],
+                more_seeds: false,
                 satd: false,
                 more_vectors: false,
                 four_vectors_above: None,

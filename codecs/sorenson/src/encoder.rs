@@ -65,6 +65,8 @@ pub(crate) struct Aim {
     pub(crate) quantizer: u16,
     /// Whether it seems to stand.
     pub(crate) still: bool,
+    /// Where it seems to come from.
+    pub(crate) mv: Mv,
 }
 
 /// What stays the same for all macroblocks of a picture.
@@ -206,6 +208,7 @@ impl Encoder {
         let aim = |macroblock: &MacroblockPlan| Aim {
             quantizer: (quantizer * u32::from(macroblock.factor) / 256).clamp(16, 31 * 16) as u16,
             still: macroblock.still,
+            mv: macroblock.mv,
         };
         self.aims.clear();
         self.aims.extend(plan.macroblocks.iter().map(aim));

@@ -7,6 +7,7 @@
 use crate::config::Config;
 use crate::error::EncodeError;
 use crate::kernels::{Kernels, Rows, STRIDE};
+use crate::motion::Mv;
 use crate::planes::{CodedPlane, MB};
 use oggflv_common::simd::Level;
 use oggflv_common::{Frame, PlaneView};
@@ -36,11 +37,13 @@ pub(crate) struct MacroblockPlan {
     pub(crate) factor: u16,
     /// Whether no vector but zero is worth trying.
     pub(crate) still: bool,
+    /// Where it seems to come from.
+    pub(crate) mv: Mv,
 }
 
 impl MacroblockPlan {
     /// Nothing is known.
-    pub(crate) const FLAT: Self = Self { factor: 256, still: false };
+    pub(crate) const FLAT: Self = Self { factor: 256, still: false, mv: Mv::ZERO };
 }
 
 /// What rate control needs to know.
@@ -121,33 +124,39 @@ struct Entry {
     frame: Frame,
     time: Duration,
     key: bool,
-    blocks: Vec<Estimate>,
+    costs: Costs,
+    origins: Vec<Origin>,
     plan: Option<Plan>,
 }
 
-/// Costs of a macroblock.
+/// Estimated differences of the macroblocks of a frame.
+#[derive(Clone, Debug)]
+struct Costs {
+    /// From their own means; not 0.
+    intra: Vec<u32>,
+    /// From the frame before; not more than `intra`.
+    inter: Vec<u32>,
+}
+
+/// What a macroblock takes from the frame before.
 #[derive(Clone, Copy, Debug, Default)]
-struct Estimate {
-    intra: u32,
-    /// At most `intra`.
-    inter: u32,
+struct Origin {
     /// Vector in samples of the half-size picture.
     mv: (i16, i16),
-    /// How much of its information it takes from the frame before, in units of 2^-16.
+    /// How much of its information, in units of 2^-16.
     taken: u32,
     /// Whether it stands, and next to nothing of it changes.
     still: bool,
 }
 
-impl Estimate {
+impl Origin {
     /// `moving` says whether it moves at all, if by less than a sample.
     ///
     /// Most of what moves is lost: interpolation between samples blurs it, which estimates at half size do not see.
     fn new(intra: u32, inter: u32, mv: (i16, i16), moving: bool) -> Self {
-        let inter = inter.min(intra);
         let taken = ((intra - inter) << 16) / intra;
         let still = !moving && STILL_PART * inter < intra;
-        Self { intra, inter, mv, taken: if moving { taken / MOTION_LOSS } else { taken }, still }
+        Self { mv, taken: if moving { taken / MOTION_LOSS } else { taken }, still }
     }
 }
 
@@ -166,6 +175,8 @@ const STILL: u32 = 64;
 const STILL_PART: u32 = 16;
 /// One part in so many survives motion.
 const MOTION_LOSS: u32 = 8;
+/// What a macroblock is worth at most: two of these do not overflow.
+const MAX_WORTH: u32 = 1 << 30;
 /// Key frames are this far apart at least.
 const MIN_KEYINT: u32 = 10;
 /// Steps to the neighbours of a vector, in the order of [`Kernels::sad_8_beside`].
@@ -220,18 +231,21 @@ impl Lookahead {
             .take()
             .unwrap_or_else(|| CodedPlane::new(8 * self.mb_width, 8 * self.mb_height, 2 * RANGE as usize, 0));
         let half = self.half_size(&frame.planes[0].view(), half);
-        let mut blocks = vec![Estimate::default(); self.mb_width * self.mb_height];
-        for mb_y in 0..self.mb_height {
-            for mb_x in 0..self.mb_width {
-                blocks[mb_y * self.mb_width + mb_x] = self.estimate(&half, mb_x, mb_y, &blocks);
-            }
+        let blocks = self.mb_width * self.mb_height;
+        let mut costs = Costs { intra: vec![1; blocks], inter: vec![1; blocks] };
+        let mut origins = Vec::with_capacity(blocks);
+        for at in 0..blocks {
+            let (intra, inter, mv, moving) = self.estimate(&half, at, &origins);
+            let inter = inter.min(intra);
+            (costs.intra[at], costs.inter[at]) = (intra, inter);
+            origins.push(Origin::new(intra, inter, mv, moving));
         }
-        let key = std::mem::take(&mut self.key_requested) || self.is_key(&blocks);
+        let key = std::mem::take(&mut self.key_requested) || self.is_key(&costs);
         self.since_key = if key { 1 } else { self.since_key + 1 };
         self.spare = self.last.replace(half);
         let usual = self.window.back().map_or(USUAL_DURATION, |last| time.saturating_sub(last.time));
         self.next_time = time.saturating_add(usual);
-        self.window.push_back(Entry { frame, time, key, blocks, plan: None });
+        self.window.push_back(Entry { frame, time, key, costs, origins, plan: None });
         Ok(key)
     }
 
@@ -293,40 +307,37 @@ impl Lookahead {
         half
     }
 
-    /// Estimates a macroblock; `done` has those before it.
-    fn estimate(&self, half: &CodedPlane, mb_x: usize, mb_y: usize, done: &[Estimate]) -> Estimate {
-        let (x, y) = (8 * mb_x as isize, 8 * mb_y as isize);
-        let at = mb_y * self.mb_width + mb_x;
+    /// Estimates macroblock `at`: its differences from its mean and from the frame before, its vector there, and whether
+    /// it moves. `done` has what is known of those before it.
+    fn estimate(&self, half: &CodedPlane, at: usize, done: &[Origin]) -> (u32, u32, (i16, i16), bool) {
+        let (x, y) = ((8 * (at % self.mb_width)) as isize, (8 * (at / self.mb_width)) as isize);
         let source = (half.at(x, y), half.stride);
         let last = self.last.as_ref();
         let stands = last.map(|last| (self.kernels.sad_8)(source, (last.at(x, y), last.stride)));
         if let (Some(0), Some(before)) = (stands, self.window.back()) {
-            return Estimate::new(before.blocks[at].intra, 0, (0, 0), false);
+            return (before.costs.intra[at], 0, (0, 0), false);
         }
         let intra = (self.kernels.activity_8)(source) + 1;
         let (Some(last), Some(stands)) = (last, stands) else {
-            return Estimate::new(intra, intra, (0, 0), false);
+            return (intra, intra, (0, 0), false);
         };
         let reference = |mv: (i16, i16)| -> Rows<'_> {
             (last.at(x + isize::from(mv.0), y + isize::from(mv.1)), last.stride)
         };
         if stands < STILL {
-            return Estimate::new(intra, (self.kernels.satd_8)(source, reference((0, 0))), (0, 0), false);
+            return (intra, (self.kernels.satd_8)(source, reference((0, 0))), (0, 0), false);
         }
         let (mut least, mut mv) = (stands, (0, 0));
-        let mut attempt = |x: i16, y: i16, mv: &mut (i16, i16)| {
-            let sad = (self.kernels.sad_8)(source, reference((x, y)));
-            if sad < least {
-                (least, *mv) = (sad, (x, y));
-            }
-        };
         let mut tried = (0, 0);
         let above = at.wrapping_sub(self.mb_width);
         for seed in [at.wrapping_sub(1), above, above.wrapping_add(1)] {
             // Those before the first macroblock wrap around to none.
             let seed = done.get(seed).map_or((0, 0), |seed| seed.mv);
             if seed != tried && seed != mv {
-                attempt(seed.0, seed.1, &mut mv);
+                let sad = (self.kernels.sad_8)(source, reference(seed));
+                if sad < least {
+                    (least, mv) = (sad, seed);
+                }
                 tried = seed;
             }
         }
@@ -361,19 +372,19 @@ impl Lookahead {
             }
             None => (self.kernels.satd_8)(source, reference(mv)),
         };
-        Estimate::new(intra, inter, mv, mv != (0, 0) || between.is_some())
+        (intra, inter, mv, mv != (0, 0) || between.is_some())
     }
 
     /// Whether the next frame becomes a key frame: when it is due, or takes little from the one before.
-    fn is_key(&self, blocks: &[Estimate]) -> bool {
+    fn is_key(&self, costs: &Costs) -> bool {
         if self.last.is_none() || self.since_key >= self.config.keyint {
             return true;
         }
         if self.since_key < MIN_KEYINT {
             return false;
         }
-        let sum = |cost: fn(&Estimate) -> u32| blocks.iter().map(|b| u64::from(cost(b))).sum::<u64>();
-        20 * sum(|b| b.inter) > 17 * sum(|b| b.intra)
+        let sum = |costs: &[u32]| costs.iter().map(|&cost| u64::from(cost)).sum::<u64>();
+        20 * sum(&costs.inter) > 17 * sum(&costs.intra)
     }
 
     /// Plans the first `count` frames of the window.
@@ -381,37 +392,36 @@ impl Lookahead {
         let blocks = self.mb_width * self.mb_height;
         // What the frame after the one in hand takes from it, and then all that it is worth.
         let (mut worth, mut next) = (vec![0; blocks], vec![0; blocks]);
-        let mut factors = Vec::with_capacity(blocks);
+        let mut factors = vec![0; blocks];
         // From the last frame to the first.
         let mut expected = VecDeque::new();
         let mut next_time = self.next_time;
         for (i, entry) in self.window.iter_mut().enumerate().rev() {
+            let Costs { intra, inter } = &entry.costs;
             let key = entry.key;
             let duration = next_time.saturating_sub(entry.time);
-            let standing = duration.clamp(DURATIONS[0], DURATIONS[1]).as_micros() as u64;
-            for (worth, block) in worth.iter_mut().zip(&entry.blocks) {
-                add(worth, u64::from(block.intra) * standing / USUAL_DURATION.as_micros() as u64);
+            add_own(intra, duration, &mut worth);
+            for ((factor, &intra), &worth) in factors.iter_mut().zip(intra).zip(&worth) {
+                *factor = self::factor(intra, worth);
             }
-            factors.clear();
-            factors.extend(entry.blocks.iter().zip(&worth).map(|(block, worth)| factor(block.intra, *worth)));
             next.fill(0);
             if !key {
-                hand_on(&entry.blocks, &worth, &mut next, self.mb_width);
+                hand_on(&entry.origins, &worth, &mut next, self.mb_width);
             }
             std::mem::swap(&mut worth, &mut next);
-            let complexity = complexity(&entry.blocks, &factors, key);
+            let complexity = complexity(if key { intra } else { inter }, &factors);
             expected.push_front(Expected { key, complexity, duration });
             if i < count {
                 let frames = expected.iter().copied().collect();
+                let macroblock = |(origin, &factor): (&Origin, &u16)| MacroblockPlan {
+                    factor,
+                    still: origin.still,
+                    mv: Mv { x: 4 * origin.mv.0, y: 4 * origin.mv.1 },
+                };
                 entry.plan = Some(Plan {
                     key,
                     quantizer: 16 * u16::from(self.config.quantizer),
-                    macroblocks: entry
-                        .blocks
-                        .iter()
-                        .zip(&factors)
-                        .map(|(block, &factor)| MacroblockPlan { factor, still: block.still })
-                        .collect(),
+                    macroblocks: entry.origins.iter().zip(&factors).map(macroblock).collect(),
                     outlook: Box::new(Outlook { time: entry.time, frames, ends: self.finished }),
                 });
             }
@@ -421,68 +431,58 @@ impl Lookahead {
     }
 }
 
-/// Adds to `next` what the macroblocks of a frame, each worth so much, take from the one before.
-fn hand_on(blocks: &[Estimate], worth: &[u32], next: &mut [u32], mb_width: usize) {
-    let mb_height = blocks.len() / mb_width;
-    for (at, (block, worth)) in blocks.iter().zip(worth).enumerate() {
-        let amount = (u64::from(*worth) * u64::from(block.taken)) >> 16;
-        if block.mv == (0, 0) {
-            add(&mut next[at], amount);
-            continue;
-        }
-        // The four macroblocks that the vector leads to, by their shares of the area of 64.
-        let x = (8 * (at % mb_width)) as i32 + i32::from(block.mv.0);
-        let y = (8 * (at / mb_width)) as i32 + i32::from(block.mv.1);
-        for (mb_y, height) in [(y >> 3, 8 - (y & 7)), ((y >> 3) + 1, y & 7)] {
-            for (mb_x, width) in [(x >> 3, 8 - (x & 7)), ((x >> 3) + 1, x & 7)] {
-                if (0..mb_width as i32).contains(&mb_x) && (0..mb_height as i32).contains(&mb_y) {
-                    let share = amount * (width * height) as u64 / 64;
-                    add(&mut next[mb_y as usize * mb_width + mb_x as usize], share);
-                }
+/// Adds to what the macroblocks of a frame are worth their own information, for as long as the frame stands.
+fn add_own(intra: &[u32], duration: Duration, worth: &mut [u32]) {
+    let standing = duration.clamp(DURATIONS[0], DURATIONS[1]).as_micros() as u32;
+    let times = standing * 256 / USUAL_DURATION.as_micros() as u32;
+    for (worth, &intra) in worth.iter_mut().zip(intra) {
+        *worth = (*worth + (intra * times >> 8)).min(MAX_WORTH);
+    }
+}
+
+/// Adds to `next` what the macroblocks of a frame, each worth so much, take from the one before: from the macroblock there
+/// of which they cover the most.
+fn hand_on(origins: &[Origin], worth: &[u32], next: &mut [u32], mb_width: usize) {
+    let mb_height = origins.len() / mb_width;
+    // How many macroblocks a vector leads away.
+    let nearest = |mb: usize, component: i16| mb.wrapping_add_signed((isize::from(component) + 4) >> 3);
+    let mut blocks = origins.iter().zip(worth);
+    for y in 0..mb_height {
+        for (x, (origin, worth)) in (0..mb_width).zip(&mut blocks) {
+            let (x, y) = (nearest(x, origin.mv.0), nearest(y, origin.mv.1));
+            if x < mb_width && y < mb_height {
+                let amount = (u64::from(*worth) * u64::from(origin.taken)) >> 16;
+                let next = &mut next[y * mb_width + x];
+                *next = (*next + amount as u32).min(MAX_WORTH);
             }
         }
     }
 }
 
-/// Adds to a sum that ends at its largest value.
-fn add(sum: &mut u32, amount: u64) {
-    *sum = (u64::from(*sum) + amount).min(u64::from(u32::MAX)) as u32;
-}
-
 /// Estimated differences of a frame over what its factors make of the quantiser.
-fn complexity(blocks: &[Estimate], factors: &[u16], key: bool) -> u32 {
-    let cost = |b: &Estimate| u64::from(if key { b.intra } else { b.inter });
-    let sum: u64 = blocks.iter().zip(factors).map(|(b, f)| cost(b) * INVERSE[usize::from(*f)]).sum();
-    (sum >> 16).min(u64::from(u32::MAX)) as u32
+fn complexity(costs: &[u32], factors: &[u16]) -> u32 {
+    let cost = |(&cost, &factor): (&u32, &u16)| u64::from((256 * cost) / u32::from(factor));
+    let sum: u64 = costs.iter().zip(factors).map(cost).sum();
+    sum.min(u64::from(u32::MAX)) as u32
 }
-
-/// 2^24 over factors.
-static INVERSE: [u64; MAX_FACTOR + 1] = {
-    let mut inverse = [1 << 24; MAX_FACTOR + 1];
-    let mut factor = 1;
-    while factor < inverse.len() {
-        inverse[factor] = (1 << 24) / factor as u64;
-        factor += 1;
-    }
-    inverse
-};
 
 /// What a relative quantiser, in units of 1/256, is at most.
-const MAX_FACTOR: usize = 512;
+const MAX_FACTOR: i32 = 512;
 
 /// The relative quantiser, in units of 1/256, of a macroblock of so much information that is worth so much.
+#[inline]
 fn factor(intra: u32, worth: u32) -> u16 {
-    let exponent = (log2(worth.max(1).into()) - log2(intra.into()) - USUAL_WORTH) / ROOT;
-    // Twice the power of two for an exponent that is larger by one, since that is not negative.
-    let factor = exp2_inverse((exponent + 256).max(0) as u32) >> 7;
-    factor.clamp(1, MAX_FACTOR as u32) as u16
+    let exponent = (log2(worth) - log2(intra) - USUAL_WORTH) / ROOT;
+    // 512 less 2 to the exponent, linear between powers of two.
+    let exponent = (exponent + 256).max(0) as u32;
+    let factor = f32::from_bits(((127 + 9) << 23) - (exponent << 15)) as i32;
+    factor.clamp(1, MAX_FACTOR) as u16
 }
 
-/// Binary logarithm in units of 1/256, linear between powers of two.
-fn log2(value: u64) -> i32 {
-    let whole = value.ilog2();
-    let mantissa = if whole >= 8 { value >> (whole - 8) } else { value << (8 - whole) };
-    (whole * 256) as i32 + (mantissa as i32 - 256)
+/// Binary logarithm in units of 1/256, linear between powers of two, which is what floating-point numbers look like.
+#[inline]
+fn log2(value: u32) -> i32 {
+    (value as i32 as f32).to_bits() as i32 >> 15
 }
 
 /// 2^16 times two to the minus `exponent` / 256, linear between powers of two.

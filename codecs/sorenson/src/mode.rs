@@ -86,6 +86,8 @@ pub(crate) struct Decision<'a> {
     limits: MvLimits,
     /// Whether no vector but zero is tried.
     still: bool,
+    /// Where the macroblock seems to come from.
+    seed: Mv,
     /// Quantiser of the macroblock before, and the wanted change.
     quantizer: u8,
     dquant: i8,
@@ -125,6 +127,7 @@ impl<'a> Decision<'a> {
             visible,
             limits,
             still: aim.still && coding.effort.trusts_lookahead,
+            seed: aim.mv,
             quantizer,
             dquant,
             lambda,
@@ -232,9 +235,13 @@ impl<'a> Decision<'a> {
     }
 
     fn search_macroblock(&self, predictor: Mv) -> Found {
+        let search = self.search(0, predictor);
+        if !self.coding.effort.more_seeds {
+            return search.macroblock(&[predictor, self.seed, Mv::ZERO]);
+        }
         let [a, b, c] = self.coding.motion.candidates(self.mb_x, self.mb_y, 0, &[Mv::ZERO; 4]);
         let before = self.coding.last_motion.get(self.mb_x, self.mb_y)[0];
-        self.search(0, predictor).macroblock(&[predictor, Mv::ZERO, a, b, c, before])
+        search.macroblock(&[predictor, self.seed, Mv::ZERO, a, b, c, before])
     }
 
     /// Searches a vector for each luma block, from that of the macroblock on.
