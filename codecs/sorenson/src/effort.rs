@@ -77,7 +77,7 @@ impl Preset {
                 four_vectors_above: None,
                 trusts_lookahead: true,
                 early_skip: 100,
-                intra_bias: 800,
+                intra_bias: 200,
                 negligible: 20,
                 good_seed: 400,
                 chroma: 64,

@@ -221,7 +221,8 @@ impl<'a> Decision<'a> {
             let dc = quantize_intra_dc(block[0]);
             levels.levels[0] = dc;
             let dc_error = i64::from(i32::from(block[0]) - 64 * i32::from(dc)).pow(2);
-            let error = dc_error + block[1..].iter().map(|&c| i64::from(i32::from(c).pow(2))).sum::<i64>();
+            // Samples are within 127.5 of their middle, so the sum is less than 64 * 64 * 127.5^2.
+            let error = dc_error + i64::from(block[1..].iter().map(|&c| i32::from(c).pow(2)).sum::<i32>());
             base += if bi < 4 { error } else { self.chroma_error(error) };
         }
         let changed = usize::from(self.dquant != 0);
@@ -360,6 +361,9 @@ impl<'a> Decision<'a> {
         let coding = self.coding;
         let divisor = coding.divisors[usize::from(quantizer)][usize::from(intra)];
         quantize(coding.kernels, coefficients, divisor, intra, levels);
+        if levels.mask == 0 {
+            return 0;
+        }
         let lambda = if bi < 4 { self.lambda } else { self.chroma_lambda };
         let gain = if coding.effort.trellis {
             trellis.optimize(coefficients, quantizer, lambda, usize::from(intra), levels)

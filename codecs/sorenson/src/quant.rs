@@ -44,27 +44,12 @@ pub(crate) fn quantize(
     if intra {
         raster &= !1;
     }
-    levels.mask = raster
-        .to_le_bytes()
-        .iter()
-        .zip(&POSITIONS)
-        .fold(0, |mask, (&column, of)| mask | of[usize::from(column)]);
-}
-
-/// Positions in the order of transmission of the coefficients in each column, given as masks.
-static POSITIONS: [[u64; 256]; 8] = {
-    let mut positions = [[0; 256]; 8];
-    let mut i = 0;
-    while i < 64 {
-        let mut column = 0;
-        while column < 256 {
-            positions[i / 8][column] |= ((column as u64 >> (i % 8)) & 1) << POSITION[i];
-            column += 1;
-        }
-        i += 1;
+    levels.mask = 0;
+    while raster != 0 {
+        levels.mask |= 1 << POSITION[raster.trailing_zeros() as usize];
+        raster &= raster - 1;
     }
-    positions
-};
+}
 
 /// The coefficients that levels stand for, INTRADC included.
 pub(crate) fn dequantize_block(levels: &Levels, quantizer: u8, intra: bool) -> Block {
