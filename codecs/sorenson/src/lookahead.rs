@@ -161,7 +161,7 @@ impl Origin {
 }
 
 /// Frames held at most. A third of them is planned in one go, the others are what these plans look at.
-const FRAMES: usize = 60;
+const FRAMES: usize = 36;
 /// Bytes that these frames may take, except that there are always some.
 const FRAMES_BYTES: usize = 64 << 20;
 /// The quantiser goes with the inverse of this root of what a macroblock is worth.
