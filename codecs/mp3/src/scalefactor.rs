@@ -168,7 +168,7 @@ mod tests {
                     let value =
                         seed.wrapping_mul(2_654_435_761).rotate_left(band as u32 * 5) % (seed % 16 + 1);
                     let pretab = if seed % 3 == 0 { layout.pretab(band) } else { 0 };
-                    values[band] = (value + pretab).min(layout.largest_factor(band));
+                    values[band] = (value + pretab).min(layout.largest_factors[band]);
                 }
                 values
             })
