@@ -9,7 +9,7 @@
 use crate::config::{Format, Supply, Version};
 use crate::header::{BlockType, GranuleInfo};
 use crate::huffman::{Coding, Huffman, Quantized};
-use crate::kernels::{self, Kernels, NUDGE, Power43, Powers};
+use crate::kernels::{self, Kernels, Measure, NUDGE, Pairs, Power43, Powers};
 use crate::layout::{Layout, MAX_BANDS, MAX_FACTORS, MAX_WIDTH, PADDED_LINES};
 use crate::psycho::Masking;
 use crate::scalefactor::{Factors, Scalefactors};
@@ -279,6 +279,8 @@ struct Search<'a> {
     least: [f32; MAX_BANDS],
     /// Sums of the least costs over the groups of bands.
     least_of_groups: [f32; 4],
+    /// Values of a band at up to three steps.
+    pairs: [Pairs; 3],
 }
 
 impl<'a> Search<'a> {
@@ -290,9 +292,18 @@ impl<'a> Search<'a> {
         price: f32,
         before: Option<&'a Scalefactors>,
     ) -> Self {
-        let (wanted, least, least_of_groups) = ([0; MAX_BANDS], [0.0; MAX_BANDS], [0.0; 4]);
-        let mut search =
-            Self { quantizer, huffman, layout, spectrum, price, before, wanted, least, least_of_groups };
+        let mut search = Self {
+            quantizer,
+            huffman,
+            layout,
+            spectrum,
+            price,
+            before,
+            wanted: [0; MAX_BANDS],
+            least: [0.0; MAX_BANDS],
+            least_of_groups: [0.0; 4],
+            pairs: [[0; MAX_WIDTH / 2]; 3],
+        };
         for band in 0..layout.bands {
             (search.wanted[band], search.least[band]) = search.best_depth(band);
         }
@@ -358,6 +369,13 @@ impl<'a> Search<'a> {
             start = ((vanishes - exponent as i32) / 2).max(0) as usize;
         }
         let start = start.clamp(1, deepest);
+        let tried = &self.spectrum.tried[band];
+        if 1 < start && start < deepest && tried[start - 1..=start + 1].iter().all(|&(noise, _)| noise < 0.0)
+        {
+            // Both neighbours will be asked for.
+            let depths = [start - 1, start, start + 1];
+            self.try_steps(band, depths, self.quantizer.kernels.measure_three);
+        }
         let (mut best, mut least) = (start, self.cost(band, start));
         // Few lines make uneven noise, so two worse steps in a row end the descent there, not one.
         let patience = if width < 8 { 2 } else { 1 };
@@ -462,8 +480,7 @@ impl<'a> Search<'a> {
     fn plan_of(&mut self, trial: &Trial) -> Plan {
         let &Trial { gain, scale, subblock_gain, ref bases, ref factors, ref groups, lengths } = trial;
         let layout = self.layout;
-        let mut plan =
-            Plan { depths: [0; MAX_BANDS], gain, subblock_gain, factors: [0; MAX_FACTORS], scale };
+        let mut plan = Plan { depths: [0; MAX_BANDS], gain, subblock_gain, factors: [0; MAX_FACTORS], scale };
         for band in layout.factors..layout.bands {
             plan.depths[band] = self.depth_near(band, bases[band]);
         }
@@ -505,28 +522,36 @@ impl<'a> Search<'a> {
     #[inline]
     fn cost(&mut self, band: usize, depth: usize) -> f32 {
         if self.spectrum.tried[band][depth].0 < 0.0 {
-            self.spectrum.tried[band][depth] = self.try_step(band, depth);
+            self.try_steps(band, [depth], self.quantizer.kernels.measure);
         }
         let (noise, bits) = self.spectrum.tried[band][depth];
         noise + self.price * bits
     }
 
-    /// Noise of a band, in units of what is allowed, and its bits.
-    fn try_step(&self, band: usize, depth: usize) -> (f32, f32) {
+    /// Finds noise of a band, in units of what is allowed, and its bits at some depths.
+    fn try_steps<const STEPS: usize>(
+        &mut self,
+        band: usize,
+        depths: [usize; STEPS],
+        measure: Measure<STEPS>,
+    ) {
         let Band { vanishes, largest, energy, weight, hole, .. } = self.spectrum.bands[band];
-        let Quantizer { inverse_steps, steps, power43, kernels, .. } = self.quantizer;
-        let exponent = (vanishes - 2 * depth as i32 - FINEST) as usize;
-        let (inverse_step, step) = (inverse_steps[exponent], steps[exponent]);
+        let Quantizer { inverse_steps, steps, power43, .. } = self.quantizer;
+        let exponents = depths.map(|depth| (vanishes - 2 * depth as i32 - FINEST) as usize);
         let place = self.layout.padded(band);
         let (magnitude, power34) = (&self.spectrum.magnitude[place.clone()], &self.spectrum.power34[place]);
-        let mut values = [0u16; MAX_WIDTH];
-        let values = &mut values[..magnitude.len()];
-        let (noise, kept) = (kernels.measure)(magnitude, power34, [inverse_step, step], power43, values);
-        let values = &values[..self.layout.lines(band).len()];
-        let bits = self.huffman.band_bits(values, u32::from(kernels::nearest(largest * inverse_step)));
-        let lost = (1.0 - kept / energy.max(f32::MIN_POSITIVE)).max(0.0);
-        // A few lines of many are no hole.
-        (noise * weight + hole * (lost * lost) * (lost * lost), bits as f32)
+        let pairs: &mut [Pairs; STEPS] = self.pairs.first_chunk_mut().expect("room for three");
+        let energies =
+            measure(magnitude, power34, exponents.map(|e| [inverse_steps[e], steps[e]]), power43, pairs);
+        let count = self.layout.lines(band).len() / 2;
+        for (i, [noise, kept]) in energies.into_iter().enumerate() {
+            let largest = u32::from(kernels::nearest(largest * inverse_steps[exponents[i]]));
+            let bits = self.huffman.band_bits(&pairs[i][..count], largest);
+            let lost = (1.0 - kept / energy.max(f32::MIN_POSITIVE)).max(0.0);
+            // A few lines of many are no hole.
+            let noise = noise * weight + hole * (lost * lost) * (lost * lost);
+            self.spectrum.tried[band][depths[i]] = (noise, bits as f32);
+        }
     }
 }
 
@@ -575,8 +600,11 @@ fn cheapest_lengths(version: Version, groups: &[Group; 4], price: f32) -> ([usiz
     if version == Version::Mpeg1 {
         // Groups of one length together.
         let low: [f32; 5] = std::array::from_fn(|l| groups[0].cost(l, price) + groups[1].cost(l, price));
-        let high: [[f32; 2]; 4] = std::array::from_fn(|l| [groups[2].cost(l, price), groups[3].cost(l, price)]);
-        let cost = |(slen1, slen2): (u32, u32)| low[slen1 as usize] + high[slen2 as usize][0] + high[slen2 as usize][1];
+        let high: [[f32; 2]; 4] =
+            std::array::from_fn(|l| [groups[2].cost(l, price), groups[3].cost(l, price)]);
+        let cost = |(slen1, slen2): (u32, u32)| {
+            low[slen1 as usize] + high[slen2 as usize][0] + high[slen2 as usize][1]
+        };
         let mut best = (SCALEFACTOR_LENGTHS[15], cost(SCALEFACTOR_LENGTHS[15]));
         for &lengths in &SCALEFACTOR_LENGTHS[..15] {
             let cost = cost(lengths);
@@ -678,15 +706,7 @@ mod tests {
         }
         let mut spectrum = Spectrum::default();
         let presence = [1.0; MAX_BANDS];
-        quantizer.prepare(
-            &mut spectrum,
-            &lines,
-            BlockType::Long,
-            &format.long,
-            &masking,
-            &presence,
-            -3.0,
-        );
+        quantizer.prepare(&mut spectrum, &lines, BlockType::Long, &format.long, &masking, &presence, -3.0);
         let granule = quantizer.quantize(&huffman, &format.long, &mut spectrum, 0.05, None);
         let out = requantize(&granule, &format.long);
         let relative: Vec<f64> = (0..format.long.factors)

@@ -54,11 +54,17 @@ impl Scalefactors {
             for candidate in [Some(plain), with_pretab].into_iter().flatten() {
                 let [low, high] =
                     [0..parts[0][0], parts[0][0]..layout.factors].map(|part| candidate.length(part));
-                for (scalefac_compress, (slen1, slen2)) in (0..).zip(SCALEFACTOR_LENGTHS) {
-                    if slen1 >= low && slen2 >= high {
-                        let parts = [(parts[0][0], slen1), (parts[0][1], slen2), (0, 0), (0, 0)];
-                        consider(Self { scalefac_compress, parts, ..candidate });
-                    }
+                let written = |bands: std::ops::Range<usize>| {
+                    bands.filter(|&band| candidate.is_written(band)).count() as u32
+                };
+                let counts = [written(0..parts[0][0]), written(parts[0][0]..layout.factors)];
+                let shortest = (0..)
+                    .zip(SCALEFACTOR_LENGTHS)
+                    .filter(|&(_, (slen1, slen2))| slen1 >= low && slen2 >= high)
+                    .min_by_key(|&(_, (slen1, slen2))| slen1 * counts[0] + slen2 * counts[1]);
+                if let Some((scalefac_compress, (slen1, slen2))) = shortest {
+                    let parts = [(parts[0][0], slen1), (parts[0][1], slen2), (0, 0), (0, 0)];
+                    consider(Self { scalefac_compress, parts, ..candidate });
                 }
             }
         } else {
