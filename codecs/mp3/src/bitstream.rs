@@ -23,7 +23,8 @@ impl FrameQueue {
                 break;
             }
             let mut frame = header;
-            frame.extend(self.main_data.drain(..slot));
+            frame.extend_from_slice(&self.main_data[..slot]);
+            self.main_data.drain(..slot);
             frames.push(frame);
         }
     }

@@ -83,24 +83,60 @@ impl Fft {
             columns
         };
         let (mut re, mut im) = (load(re), load(im));
-        let mut half = SIDE / 2;
-        while half > 0 {
-            for start in (0..SIDE).step_by(2 * half) {
-                for j in 0..half {
-                    let (c, s) = self.roots[j * (SIDE / 2 / half)];
-                    let (a, b) = (start + j, start + j + half);
-                    for lane in 0..LANES {
-                        let difference = (re[a][lane] - re[b][lane], im[a][lane] - im[b][lane]);
-                        re[a][lane] += re[b][lane];
-                        im[a][lane] += im[b][lane];
-                        re[b][lane] = difference.0 * c - difference.1 * s;
-                        im[b][lane] = difference.0 * s + difference.1 * c;
-                    }
+        match SIDE {
+            32 => {
+                self.two_stages::<SIDE, 8>(&mut re, &mut im);
+                self.two_stages::<SIDE, 2>(&mut re, &mut im);
+                for a in (0..SIDE).step_by(2) {
+                    butterfly(&mut re, &mut im, [a, a + 1], (1.0, 0.0));
                 }
             }
-            half /= 2;
+            _ => {
+                self.two_stages::<SIDE, 4>(&mut re, &mut im);
+                self.two_stages::<SIDE, 1>(&mut re, &mut im);
+            }
         }
         [re, im]
+    }
+
+    /// Butterflies of rows `2 QUARTER` and then `QUARTER` apart, four rows at a time so that they stay in registers.
+    #[inline(always)]
+    fn two_stages<const SIDE: usize, const QUARTER: usize>(
+        &self,
+        re: &mut Columns<SIDE>,
+        im: &mut Columns<SIDE>,
+    ) {
+        let turn = SIDE / 4 / QUARTER;
+        for start in (0..SIDE).step_by(4 * QUARTER) {
+            for j in 0..QUARTER {
+                let rows = [0, 1, 2, 3].map(|i| start + j + i * QUARTER);
+                let (mut a, mut b) = (rows.map(|row| re[row]), rows.map(|row| im[row]));
+                butterfly(&mut a, &mut b, [0, 2], self.roots[j * turn]);
+                butterfly(&mut a, &mut b, [1, 3], self.roots[(j + QUARTER) * turn]);
+                butterfly(&mut a, &mut b, [0, 1], self.roots[2 * j * turn]);
+                butterfly(&mut a, &mut b, [2, 3], self.roots[2 * j * turn]);
+                for (i, row) in rows.into_iter().enumerate() {
+                    (re[row], im[row]) = (a[i], b[i]);
+                }
+            }
+        }
+    }
+}
+
+/// Sum and difference of two rows in their places, the difference turned by `root`.
+#[inline(always)]
+fn butterfly<const ROWS: usize>(
+    re: &mut Columns<ROWS>,
+    im: &mut Columns<ROWS>,
+    [a, b]: [usize; 2],
+    (cos, sin): (f32, f32),
+) {
+    for lane in 0..LANES {
+        let difference = (re[a][lane] - re[b][lane], im[a][lane] - im[b][lane]);
+        re[a][lane] += re[b][lane];
+        im[a][lane] += im[b][lane];
+        re[b][lane] = difference.0 * cos - difference.1 * sin;
+        im[b][lane] = difference.0 * sin + difference.1 * cos;
     }
 }
 

@@ -236,13 +236,16 @@ impl Resolution {
             *first = square(a + c, b - d);
             *second = square(b + d, c - a);
         }
-        [&first, &second].map(|powers| {
-            let mut energies = [0.0; MAX_PARTITIONS];
-            for (energy, bins) in energies.iter_mut().zip(&self.partitions) {
-                *energy = powers[bins.clone()].iter().sum();
+        let mut energies = [[0.0; MAX_PARTITIONS]; 2];
+        for (i, bins) in self.partitions.iter().enumerate() {
+            let (mut sum, mut sum_of_second) = (0.0, 0.0);
+            for (first, second) in first[bins.clone()].iter().zip(&second[bins.clone()]) {
+                sum += first;
+                sum_of_second += second;
             }
-            energies
-        })
+            (energies[0][i], energies[1][i]) = (sum, sum_of_second);
+        }
+        energies
     }
 
     /// Thresholds of the partitions.

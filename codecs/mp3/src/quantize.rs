@@ -9,7 +9,7 @@
 use crate::config::{Format, Supply, Version};
 use crate::header::{BlockType, GranuleInfo};
 use crate::huffman::{Coding, Huffman, Quantized};
-use crate::kernels::{self, Kernels, Measure, NUDGE, Pairs, Power43, Powers};
+use crate::kernels::{self, Kernels, Measure, NUDGE, Power43, Powers};
 use crate::layout::{Layout, MAX_BANDS, MAX_FACTORS, MAX_WIDTH, PADDED_LINES};
 use crate::psycho::Masking;
 use crate::scalefactor::{Factors, Scalefactors};
@@ -279,8 +279,6 @@ struct Search<'a> {
     least: [f32; MAX_BANDS],
     /// Sums of the least costs over the groups of bands.
     least_of_groups: [f32; 4],
-    /// Values of a band at up to three steps.
-    pairs: [Pairs; 3],
 }
 
 impl<'a> Search<'a> {
@@ -302,7 +300,6 @@ impl<'a> Search<'a> {
             wanted: [0; MAX_BANDS],
             least: [0.0; MAX_BANDS],
             least_of_groups: [0.0; 4],
-            pairs: [[0; MAX_WIDTH / 2]; 3],
         };
         for band in 0..layout.bands {
             (search.wanted[band], search.least[band]) = search.best_depth(band);
@@ -540,9 +537,9 @@ impl<'a> Search<'a> {
         let exponents = depths.map(|depth| (vanishes - 2 * depth as i32 - FINEST) as usize);
         let place = self.layout.padded(band);
         let (magnitude, power34) = (&self.spectrum.magnitude[place.clone()], &self.spectrum.power34[place]);
-        let pairs: &mut [Pairs; STEPS] = self.pairs.first_chunk_mut().expect("room for three");
+        let mut pairs = [[0; MAX_WIDTH / 2]; STEPS];
         let energies =
-            measure(magnitude, power34, exponents.map(|e| [inverse_steps[e], steps[e]]), power43, pairs);
+            measure(magnitude, power34, exponents.map(|e| [inverse_steps[e], steps[e]]), power43, &mut pairs);
         let count = self.layout.lines(band).len() / 2;
         for (i, [noise, kept]) in energies.into_iter().enumerate() {
             let largest = u32::from(kernels::nearest(largest * inverse_steps[exponents[i]]));
