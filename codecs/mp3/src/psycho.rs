@@ -16,6 +16,9 @@ use std::ops::Range;
 pub(crate) const LONG_WINDOW: usize = 1024;
 /// Samples of that for one window of a short block.
 pub(crate) const SHORT_WINDOW: usize = 256;
+/// What is spread by less than this is nothing: any noise that matters is allowed by 10^18 times as much, and sums of the
+/// least numbers that a float has are slow.
+const NEGLIGIBLE: f64 = 1e-30;
 /// Width of a partition in Bark, where the spectrum resolves as much.
 const PARTITION_WIDTH: f64 = 1.0 / 3.0;
 /// Sound pressure level of a sine at full scale.
@@ -180,7 +183,8 @@ impl Resolution {
             let offset = from_decibels(-(6.0 + 0.25 * maskee));
             let sum: f64 = slopes.iter().sum();
             for (row, slope) in spreading.iter_mut().zip(slopes) {
-                row[i] = (offset * slope / sum / scale) as f32;
+                let spread = offset * slope / sum / scale;
+                row[i] = if spread < NEGLIGIBLE { 0.0 } else { spread as f32 };
             }
         }
         // Edges in units of the highest frequency.

@@ -65,7 +65,10 @@ fn measure<const STEPS: usize>(
     power43: &Power43,
     pairs: &mut [Pairs; STEPS],
 ) -> [[f32; 2]; STEPS] {
-    let steps = steps.map(|step| step.map(|x| _mm256_set1_ps(x)));
+    let mut vectors = [[_mm256_setzero_ps(); 2]; STEPS];
+    for i in 0..STEPS {
+        vectors[i] = [_mm256_set1_ps(steps[i][0]), _mm256_set1_ps(steps[i][1])];
+    }
     let mut sums = [[_mm256_setzero_ps(); 2]; STEPS];
     let last = _mm256_set1_epi32(power43.len() as i32 - 1);
     // Bytes 0 and 8 of either half.
@@ -74,7 +77,7 @@ fn measure<const STEPS: usize>(
     for ((x, power), place) in lines.zip((0..MAX_WIDTH / 2).step_by(LANES / 2)) {
         let (x, power) = (load(x), load(power));
         for i in 0..STEPS {
-            let scaled = _mm256_mul_ps(power, steps[i][0]);
+            let scaled = _mm256_mul_ps(power, vectors[i][0]);
             let rounded =
                 _mm256_add_ps(_mm256_sub_ps(scaled, _mm256_set1_ps(NUDGE)), _mm256_set1_ps(INTEGER));
             let values = _mm256_and_si256(_mm256_castps_si256(rounded), _mm256_set1_epi32(0xFFFF));
@@ -87,11 +90,15 @@ fn measure<const STEPS: usize>(
             let index = _mm256_min_epi32(values, last);
             // SAFETY: the indices are from 0 to the table's last.
             let y = unsafe { _mm256_i32gather_ps::<4>(power43.as_ptr(), index) };
-            let y = _mm256_mul_ps(y, steps[i][1]);
+            let y = _mm256_mul_ps(y, vectors[i][1]);
             let error = _mm256_sub_ps(x, y);
             sums[i][0] = _mm256_add_ps(sums[i][0], _mm256_mul_ps(error, error));
             sums[i][1] = _mm256_add_ps(sums[i][1], _mm256_mul_ps(y, y));
         }
     }
-    sums.map(|sums| sums.map(|x| sum(x)))
+    let mut energies = [[0.0; 2]; STEPS];
+    for i in 0..STEPS {
+        energies[i] = [sum(sums[i][0]), sum(sums[i][1])];
+    }
+    energies
 }
