@@ -84,8 +84,9 @@ struct Wav {
     sample: Sample,
     /// The rest of the data.
     data: Take<BufReader<File>>,
-    /// Bytes of a piece.
+    /// Bytes and samples of a piece.
     bytes: Vec<u8>,
+    interleaved: Vec<f32>,
 }
 
 /// How a sample is stored.
@@ -119,6 +120,7 @@ impl Wav {
                     sample,
                     data: file.take(length),
                     bytes: Vec::new(),
+                    interleaved: Vec::new(),
                 });
             }
             let mut chunk = file.by_ref().take(length + length % 2);
@@ -139,23 +141,25 @@ impl Wav {
         self.bytes.clear();
         let piece = (PIECE * self.channels * width) as u64;
         self.data.by_ref().take(piece).read_to_end(&mut self.bytes)?;
-        for (c, pcm) in pcm.iter_mut().enumerate() {
-            let samples = self.bytes.chunks_exact(self.channels * width).map(|x| &x[c * width..][..width]);
-            pcm.clear();
-            match self.sample {
-                Sample::Int16 => {
-                    pcm.extend(samples.map(|x| f32::from(i16::from_le_bytes([x[0], x[1]])) / 32768.0));
-                }
-                Sample::Int24 => pcm.extend(
-                    samples.map(|x| i32::from_le_bytes([0, x[0], x[1], x[2]]) as f32 / 2_147_483_648.0),
-                ),
-                Sample::Int32 => pcm.extend(
-                    samples.map(|x| i32::from_le_bytes([x[0], x[1], x[2], x[3]]) as f32 / 2_147_483_648.0),
-                ),
-                Sample::Float => {
-                    pcm.extend(samples.map(|x| f32::from_le_bytes([x[0], x[1], x[2], x[3]])));
-                }
+        let samples = self.bytes.chunks_exact(width);
+        let out = &mut self.interleaved;
+        out.clear();
+        match self.sample {
+            Sample::Int16 => {
+                out.extend(samples.map(|x| f32::from(i16::from_le_bytes([x[0], x[1]])) / 32768.0));
             }
+            Sample::Int24 => out
+                .extend(samples.map(|x| i32::from_le_bytes([0, x[0], x[1], x[2]]) as f32 / 2_147_483_648.0)),
+            Sample::Int32 => out.extend(
+                samples.map(|x| i32::from_le_bytes([x[0], x[1], x[2], x[3]]) as f32 / 2_147_483_648.0),
+            ),
+            Sample::Float => {
+                out.extend(samples.map(|x| f32::from_le_bytes([x[0], x[1], x[2], x[3]])));
+            }
+        }
+        for (c, pcm) in pcm.iter_mut().enumerate() {
+            pcm.clear();
+            pcm.extend(self.interleaved.chunks_exact(self.channels).map(|frame| frame[c]));
         }
         Ok(!pcm[0].is_empty())
     }

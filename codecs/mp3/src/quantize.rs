@@ -274,11 +274,13 @@ struct Search<'a> {
     spectrum: &'a mut Spectrum,
     price: f32,
     before: Option<&'a Scalefactors>,
-    /// The depth at which each band costs least, 0 where that is zero, and that cost.
+    /// The depth at which each band costs least, 0 where that is zero.
     wanted: [i32; MAX_BANDS],
-    least: [f32; MAX_BANDS],
     /// Sums of the least costs over the groups of bands.
     least_of_groups: [f32; 4],
+    /// `[band][depth]`: the cost of a depth, or of no bits where that is less; where it is not yet known, no number. The
+    /// first and the last one, of depths that cannot be, are always the cost of no bits.
+    costs: [[f32; DEPTH + 2]; MAX_BANDS],
 }
 
 impl<'a> Search<'a> {
@@ -298,13 +300,20 @@ impl<'a> Search<'a> {
             price,
             before,
             wanted: [0; MAX_BANDS],
-            least: [0.0; MAX_BANDS],
             least_of_groups: [0.0; 4],
+            costs: [[f32::NAN; DEPTH + 2]; MAX_BANDS],
         };
+        let mut least = [0.0; MAX_BANDS];
         for band in 0..layout.bands {
-            (search.wanted[band], search.least[band]) = search.best_depth(band);
+            (search.wanted[band], least[band]) = search.best_depth(band);
+            let nothing = search.spectrum.bands[band].nothing;
+            if search.wanted[band] == 0 {
+                search.costs[band] = [nothing; DEPTH + 2];
+            } else {
+                (search.costs[band][0], search.costs[band][DEPTH + 1]) = (nothing, nothing);
+            }
         }
-        search.least_of_groups = layout.factor_groups().map(|range| search.least[range].iter().sum());
+        search.least_of_groups = layout.factor_groups().map(|range| least[range].iter().sum());
         search
     }
 
@@ -412,8 +421,8 @@ impl<'a> Search<'a> {
             if bound >= limit {
                 return None;
             }
-            let mut largest = 0;
-            let mut cost = 0.0;
+            let (mut largest, mut cost) = (0, 0.0);
+            let mut costs = [0.0; MAX_BANDS];
             for band in range.clone() {
                 let missing = self.wanted[band] - bases[band];
                 let most = (self.spectrum.bands[band].deepest as i32 - bases[band]) >> scale;
@@ -421,7 +430,8 @@ impl<'a> Search<'a> {
                 let factor = factor.clamp(0, layout.largest_factors[band] as i32);
                 factors[band] = if self.wanted[band] > 0 { factor } else { 0 };
                 largest = largest.max(factors[band]);
-                cost += self.cost_near(band, bases[band] + (factor << scale));
+                costs[band] = self.cost_near(band, bases[band] + (factor << scale));
+                cost += costs[band];
             }
             group.count = range.len();
             group.bits = (i32::BITS - largest.leading_zeros()) as usize;
@@ -430,8 +440,7 @@ impl<'a> Search<'a> {
                 // With one bit less.
                 let most = largest_of(group.bits - 1);
                 for band in range.clone().filter(|&band| factors[band] > most) {
-                    cost += self.cost_near(band, bases[band] + (most << scale))
-                        - self.cost_near(band, bases[band] + (factors[band] << scale));
+                    cost += self.cost_near(band, bases[band] + (most << scale)) - costs[band];
                 }
                 group.shorter = cost;
             }
@@ -498,15 +507,18 @@ impl<'a> Search<'a> {
     /// The cost of a band at a given depth, or as zero if that costs less, the depth cannot be, or zero is wanted.
     #[inline(always)]
     fn cost_near(&mut self, band: usize, depth: i32) -> f32 {
-        if depth == self.wanted[band] {
-            return self.least[band];
-        }
+        let cost = self.costs[band][(depth as usize).min(DEPTH + 1)];
+        if cost.is_nan() { self.find_cost(band, depth as usize) } else { cost }
+    }
+
+    /// What [`Self::cost_near`] has not yet found.
+    #[cold]
+    fn find_cost(&mut self, band: usize, depth: usize) -> f32 {
         let Band { deepest, nothing, .. } = self.spectrum.bands[band];
-        if self.wanted[band] == 0 || depth < 1 || depth > deepest as i32 {
-            return nothing;
-        }
-        let cost = self.cost(band, depth as usize);
-        if cost < nothing { cost } else { nothing }
+        let cost = if depth <= deepest { self.cost(band, depth) } else { nothing };
+        let cost = if cost < nothing { cost } else { nothing };
+        self.costs[band][depth] = cost;
+        cost
     }
 
     /// The depth of a band as [`Self::cost_near`] counts it: the given one, or 0.
