@@ -49,8 +49,10 @@ impl Fft {
     #[inline(always)]
     fn transform_by<const SIDE: usize>(&self, re: &mut [f32], im: &mut [f32]) {
         let (mut turned_re, mut turned_im) = ([0f32; MAX_LENGTH], [0f32; MAX_LENGTH]);
+        let mut columns = [[[0f32; LANES]; SIDE]; 2];
         for column in (0..SIDE).step_by(LANES) {
-            let [re, im] = self.columns::<SIDE>(re, im, column);
+            self.columns(re, im, column, &mut columns);
+            let [re, im] = &columns;
             for row in 0..SIDE {
                 let place = row * SIDE + column;
                 let (cos, sin) = (&self.twiddles[0][place..][..LANES], &self.twiddles[1][place..][..LANES]);
@@ -63,7 +65,7 @@ impl Fft {
             }
         }
         for column in (0..SIDE).step_by(LANES) {
-            let columns = self.columns::<SIDE>(&turned_re, &turned_im, column);
+            self.columns(&turned_re, &turned_im, column, &mut columns);
             for row in 0..SIDE {
                 let place = reversed(row, SIDE) * SIDE + column;
                 re[place..][..LANES].copy_from_slice(&columns[0][row]);
@@ -72,31 +74,34 @@ impl Fft {
         }
     }
 
-    /// Columns from `column` on, transformed; rows come in the order of reversed bits.
+    /// Columns from `column` on, transformed, in `out`; rows come in the order of reversed bits.
     #[inline(always)]
-    fn columns<const SIDE: usize>(&self, re: &[f32], im: &[f32], column: usize) -> [Columns<SIDE>; 2] {
-        let load = |x: &[f32]| {
-            let mut columns = [[0f32; LANES]; SIDE];
-            for (columns, row) in columns.iter_mut().zip(x.chunks_exact(SIDE)) {
+    fn columns<const SIDE: usize>(
+        &self,
+        re: &[f32],
+        im: &[f32],
+        column: usize,
+        out: &mut [Columns<SIDE>; 2],
+    ) {
+        for (columns, rows) in out.iter_mut().zip([re, im]) {
+            for (columns, row) in columns.iter_mut().zip(rows.chunks_exact(SIDE)) {
                 columns.copy_from_slice(&row[column..][..LANES]);
             }
-            columns
-        };
-        let (mut re, mut im) = (load(re), load(im));
+        }
+        let [re, im] = out;
         match SIDE {
             32 => {
-                self.two_stages::<SIDE, 8>(&mut re, &mut im);
-                self.two_stages::<SIDE, 2>(&mut re, &mut im);
+                self.two_stages::<SIDE, 8>(re, im);
+                self.two_stages::<SIDE, 2>(re, im);
                 for a in (0..SIDE).step_by(2) {
-                    butterfly(&mut re, &mut im, [a, a + 1], (1.0, 0.0));
+                    butterfly(re, im, [a, a + 1], (1.0, 0.0));
                 }
             }
             _ => {
-                self.two_stages::<SIDE, 4>(&mut re, &mut im);
-                self.two_stages::<SIDE, 1>(&mut re, &mut im);
+                self.two_stages::<SIDE, 4>(re, im);
+                self.two_stages::<SIDE, 1>(re, im);
             }
         }
-        [re, im]
     }
 
     /// Butterflies of rows `2 QUARTER` and then `QUARTER` apart, four rows at a time so that they stay in registers.

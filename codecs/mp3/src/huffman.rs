@@ -314,7 +314,10 @@ pub(crate) fn write(
                 let code = (x.min(limit) * codes.size as u32 + y.min(limit)) as usize;
                 let (length, code) = (u32::from(codes.lengths[code]), u32::from(codes.codes[code]));
                 if x < 15 && y < 15 {
-                    let (signs, count) = signs(&lines[i..i + 2], i, &negative);
+                    let [first, second] = [x, y].map(|value| u32::from(value > 0));
+                    let signs =
+                        (u32::from(negative(i)) & first) << second | u32::from(negative(i + 1)) & second;
+                    let count = first + second;
                     out.put(code << count | signs, length + count);
                     continue;
                 }
@@ -333,22 +336,15 @@ pub(crate) fn write(
     }
     let count1_end = partition(lines).1;
     for i in (big_end..count1_end).step_by(4) {
-        let quadruple = &lines[i..i + 4];
-        let (code, length) = COUNT1_TABLES[info.count1table_select as usize]
-            [quadruple.iter().fold(0, |bits, &value| bits << 1 | usize::from(value))];
-        let (signs, count) = signs(quadruple, i, &negative);
+        let (mut quadruple, mut signs) = (0, 0);
+        for i in i..i + 4 {
+            quadruple = quadruple << 1 | usize::from(lines[i]);
+            signs = signs << lines[i] | u32::from(negative(i)) & u32::from(lines[i]);
+        }
+        let (code, length) = COUNT1_TABLES[info.count1table_select as usize][quadruple];
+        let count = quadruple.count_ones();
         out.put(code << count | signs, length + count);
     }
-}
-
-/// Signs of the values that are not zero, from line `first` on, and their number.
-#[inline]
-fn signs(values: &[u16], first: usize, negative: &impl Fn(usize) -> bool) -> (u32, u32) {
-    values
-        .iter()
-        .enumerate()
-        .filter(|(_, value)| **value > 0)
-        .fold((0, 0), |(signs, count), (i, _)| (signs << 1 | u32::from(negative(first + i)), count + 1))
 }
 
 #[cfg(test)]

@@ -255,10 +255,11 @@ impl Resolution {
     /// Thresholds of the partitions.
     #[inline(always)]
     pub(crate) fn thresholds(&self, energies: &Partitions) -> Partitions {
-        /// As many sums as fit in registers.
-        const BLOCK: usize = 6 * LANES;
+        /// Sums that stay in registers.
+        const BLOCK: usize = 4 * LANES;
         let mut thresholds = [0.0; MAX_PARTITIONS];
-        for (block, out) in thresholds.chunks_exact_mut(BLOCK).enumerate() {
+        let used = self.partitions.len().div_ceil(BLOCK);
+        for (block, out) in thresholds.chunks_exact_mut(BLOCK).take(used).enumerate() {
             let mut sums = [0f32; BLOCK];
             for (row, energy) in self.spreading.iter().zip(energies) {
                 let row = &row[block * BLOCK..][..BLOCK];

@@ -209,9 +209,7 @@ impl Quantizer {
     /// The smallest even exponent at which `largest`, a line's |x|^(3/4), becomes zero.
     fn vanishing_exponent(&self, largest: f32) -> i32 {
         let vanishes = |e: i32| largest * self.inverse_steps[(e - FINEST) as usize] < 0.5 + NUDGE - 0.001;
-        // The bits of a float are nearly its logarithm.
-        let logarithm = largest.to_bits() as f32 / 8_388_608.0 - 127.0;
-        let near = (16.0 / 3.0 * (logarithm + 0.75)) as i32;
+        let near = (16.0 / 3.0 * (near_log2(largest) + 0.75)) as i32;
         let mut exponent = (near & !1).clamp(FINEST, COARSEST);
         while exponent < COARSEST && !vanishes(exponent) {
             exponent += 2;
@@ -371,7 +369,7 @@ impl<'a> Search<'a> {
             // Where a bit takes as much noise as it costs: each line's noise falls by a factor of 4 for one of its own.
             let noise = 0.7 * self.price * width as f32 / weight;
             // A line x quantised in steps s of x^(3/4) gets noise of 4/27 sqrt|x| s^2.
-            let exponent = 8.0 / 3.0 * libm::log2f(noise * 27.0 / 4.0 / roots.max(f32::MIN_POSITIVE));
+            let exponent = 8.0 / 3.0 * near_log2(noise * 27.0 / 4.0 / roots.max(f32::MIN_POSITIVE));
             start = ((vanishes - exponent as i32) / 2).max(0) as usize;
         }
         let start = start.clamp(1, deepest);
@@ -507,8 +505,9 @@ impl<'a> Search<'a> {
     /// The cost of a band at a given depth, or as zero if that costs less, the depth cannot be, or zero is wanted.
     #[inline(always)]
     fn cost_near(&mut self, band: usize, depth: i32) -> f32 {
-        let cost = self.costs[band][(depth as usize).min(DEPTH + 1)];
-        if cost.is_nan() { self.find_cost(band, depth as usize) } else { cost }
+        let depth = (depth as usize).min(DEPTH + 1);
+        let cost = self.costs[band][depth];
+        if cost.is_nan() { self.find_cost(band, depth) } else { cost }
     }
 
     /// What [`Self::cost_near`] has not yet found.
@@ -562,6 +561,11 @@ impl<'a> Search<'a> {
             self.spectrum.tried[band][depths[i]] = (noise, bits as f32);
         }
     }
+}
+
+/// The binary logarithm of a positive number, at most 0.09 less: the bits of a float are nearly that.
+fn near_log2(x: f32) -> f32 {
+    x.to_bits() as f32 / 8_388_608.0 - 127.0
 }
 
 /// The largest scalefactor of a number of bits.

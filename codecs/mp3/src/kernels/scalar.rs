@@ -20,7 +20,10 @@ pub(super) fn powers(magnitude: &[f32], power34: &mut [f32]) -> Powers {
             roots[lane] += root;
         }
     }
-    Powers { largest: largest.into_iter().fold(0.0, f32::max), energy: sum(energy), roots: sum(roots) }
+    let max = |a: f32, b: f32| if a > b { a } else { b };
+    let pairs: [f32; 4] = std::array::from_fn(|i| max(largest[i], largest[i + 4]));
+    let largest = max(max(pairs[0], pairs[2]), max(pairs[1], pairs[3]));
+    Powers { largest, energy: sum(energy), roots: sum(roots) }
 }
 
 pub(super) fn measure<const STEPS: usize>(
