@@ -4,6 +4,8 @@
 
 use oggflv_mp3::{Config, Encoder};
 use std::error::Error;
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Take, Write};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
@@ -11,11 +13,8 @@ use std::process::ExitCode;
 const DECODER_DELAY: usize = 529;
 const USAGE: &str = "usage: wav_to_mp3 IN.wav OUT.mp3 [--bitrate KBIT | --vbr QUALITY] [--threads COUNT]";
 
-/// Samples of a WAV file, planar.
-struct Wav {
-    sample_rate: u32,
-    channels: Vec<Vec<f32>>,
-}
+/// Samples of each channel that are read at once.
+const PIECE: usize = 4096;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -30,9 +29,11 @@ fn main() -> ExitCode {
 
 fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
     let [input, output, options @ ..] = args else { return Err(USAGE.into()) };
-    let wav = parse_wav(&std::fs::read(input).map_err(|error| format!("{input}: {error}"))?)
+    let mut wav = File::open(input)
+        .map_err(Into::into)
+        .and_then(Wav::new)
         .map_err(|error| format!("{input}: {error}"))?;
-    let channels = wav.channels.len();
+    let channels = wav.channels;
     let (mut bitrate, mut quality) = (None, None);
     for option in options.chunks(2) {
         match option {
@@ -54,72 +55,138 @@ fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
     };
     let variable = quality.is_some();
     let mut frames = Vec::new();
-    encoder.encode(&wav.channels.iter().map(Vec::as_slice).collect::<Vec<_>>(), &mut frames);
+    let mut pcm = vec![Vec::new(); channels];
+    let mut samples = 0;
+    while wav.read(&mut pcm).map_err(|error| format!("{input}: {error}"))? {
+        encoder.encode(&pcm.iter().map(Vec::as_slice).collect::<Vec<_>>(), &mut frames);
+        samples += pcm[0].len();
+    }
     encoder.finish(&mut frames);
-    let mut out = Vec::new();
     if let Some(first) = frames.first() {
-        let samples = wav.channels[0].len();
         let delay = encoder.delay() - DECODER_DELAY;
         let padding = frames.len() * encoder.samples_per_frame() - delay - samples;
-        out.extend(info_frame(first, &frames, variable, delay, padding));
+        frames.insert(0, info_frame(first, &frames, variable, delay, padding));
     }
-    out.extend(frames.iter().flatten());
-    std::fs::write(output, out).map_err(|error| format!("{output}: {error}"))?;
+    write(output, &frames).map_err(|error| format!("{output}: {error}"))?;
     Ok(())
 }
 
-/// Reads RIFF WAVE: PCM of 16, 24 or 32 bits or floats of 32 bits, one or two channels.
-fn parse_wav(data: &[u8]) -> Result<Wav, String> {
-    if data.len() < 12 || &data[..4] != b"RIFF" || &data[8..12] != b"WAVE" {
-        return Err("no RIFF WAVE file".into());
-    }
-    let mut format = None;
-    let mut rest = &data[12..];
-    while let Some((head, body)) = rest.split_at_checked(8) {
-        let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
-        let chunk = &body[..length.min(body.len())];
-        match &head[..4] {
-            b"fmt " if chunk.len() >= 16 => {
-                let word = |at: usize| u16::from_le_bytes([chunk[at], chunk[at + 1]]);
-                // An extensible format names its encoding in the first word of a GUID.
-                let encoding = if word(0) == 0xFFFE && chunk.len() >= 26 { word(24) } else { word(0) };
-                let sample_rate = u32::from_le_bytes([chunk[4], chunk[5], chunk[6], chunk[7]]);
-                format = Some((encoding, word(2) as usize, sample_rate, word(14)));
-            }
-            b"data" => {
-                let (encoding, channels, sample_rate, bits) = format.ok_or("data before the format")?;
-                if !(1..=2).contains(&channels) {
-                    return Err(format!("{channels} channels"));
-                }
-                let channels = match (encoding, bits) {
-                    (1, 16) => {
-                        planar(chunk, channels, |b: &[u8; 2]| f32::from(i16::from_le_bytes(*b)) / 32768.0)
-                    }
-                    (1, 24) => planar(chunk, channels, |b: &[u8; 3]| {
-                        i32::from_le_bytes([0, b[0], b[1], b[2]]) as f32 / 2_147_483_648.0
-                    }),
-                    (1, 32) => {
-                        planar(chunk, channels, |b: &[u8; 4]| i32::from_le_bytes(*b) as f32 / 2_147_483_648.0)
-                    }
-                    (3, 32) => planar(chunk, channels, |b: &[u8; 4]| f32::from_le_bytes(*b)),
-                    _ => return Err(format!("encoding {encoding} with {bits} bits")),
-                };
-                return Ok(Wav { sample_rate, channels });
-            }
-            _ => {}
-        }
-        rest = body.get(length + length % 2..).unwrap_or_default();
-    }
-    Err("no data".into())
+fn write(output: &str, frames: &[Vec<u8>]) -> io::Result<()> {
+    let mut file = BufWriter::new(File::create(output)?);
+    frames.iter().try_for_each(|frame| file.write_all(frame))?;
+    file.flush()
 }
 
-/// The samples of each channel, of `N` bytes each.
-fn planar<const N: usize>(data: &[u8], channels: usize, sample: impl Fn(&[u8; N]) -> f32) -> Vec<Vec<f32>> {
-    let frames = data.chunks_exact(N * channels);
-    let channel = |c: usize| {
-        frames.clone().filter_map(|frame| frame[c * N..].first_chunk()).map(&sample).collect::<Vec<f32>>()
+/// A WAV file, read piece by piece: PCM of 16, 24 or 32 bits or floats of 32 bits, one or two channels.
+struct Wav {
+    sample_rate: u32,
+    channels: usize,
+    sample: Sample,
+    /// The rest of the data.
+    data: Take<BufReader<File>>,
+    /// Bytes and samples of a piece.
+    bytes: Vec<u8>,
+    interleaved: Vec<f32>,
+}
+
+/// How a sample is stored.
+#[derive(Clone, Copy)]
+enum Sample {
+    Int16,
+    Int24,
+    Int32,
+    Float,
+}
+
+impl Wav {
+    /// Reads up to the samples.
+    fn new(file: File) -> Result<Self, Box<dyn Error>> {
+        let mut file = BufReader::new(file);
+        let mut head = [0; 12];
+        file.read_exact(&mut head).map_err(|_| "no RIFF WAVE file")?;
+        if &head[..4] != b"RIFF" || &head[8..] != b"WAVE" {
+            return Err("no RIFF WAVE file".into());
+        }
+        let mut format = None;
+        loop {
+            let mut head = [0; 8];
+            file.read_exact(&mut head).map_err(|_| "no data")?;
+            let length = u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]]));
+            if &head[..4] == b"data" {
+                let (sample, channels, sample_rate) = format.ok_or("data before the format")?;
+                return Ok(Self {
+                    sample_rate,
+                    channels,
+                    sample,
+                    data: file.take(length),
+                    bytes: Vec::new(),
+                    interleaved: Vec::new(),
+                });
+            }
+            let mut chunk = file.by_ref().take(length + length % 2);
+            if &head[..4] == b"fmt " {
+                format = Some(parse_format(&mut chunk)?);
+            }
+            io::copy(&mut chunk, &mut io::sink())?;
+        }
+    }
+
+    /// Reads the next samples of each channel. Returns whether there were any.
+    fn read(&mut self, pcm: &mut [Vec<f32>]) -> io::Result<bool> {
+        let width = match self.sample {
+            Sample::Int16 => 2,
+            Sample::Int24 => 3,
+            Sample::Int32 | Sample::Float => 4,
+        };
+        self.bytes.clear();
+        let piece = (PIECE * self.channels * width) as u64;
+        self.data.by_ref().take(piece).read_to_end(&mut self.bytes)?;
+        let samples = self.bytes.chunks_exact(width);
+        let out = &mut self.interleaved;
+        out.clear();
+        match self.sample {
+            Sample::Int16 => {
+                out.extend(samples.map(|x| f32::from(i16::from_le_bytes([x[0], x[1]])) / 32768.0));
+            }
+            Sample::Int24 => out
+                .extend(samples.map(|x| i32::from_le_bytes([0, x[0], x[1], x[2]]) as f32 / 2_147_483_648.0)),
+            Sample::Int32 => out.extend(
+                samples.map(|x| i32::from_le_bytes([x[0], x[1], x[2], x[3]]) as f32 / 2_147_483_648.0),
+            ),
+            Sample::Float => {
+                out.extend(samples.map(|x| f32::from_le_bytes([x[0], x[1], x[2], x[3]])));
+            }
+        }
+        for (c, pcm) in pcm.iter_mut().enumerate() {
+            pcm.clear();
+            pcm.extend(self.interleaved.chunks_exact(self.channels).map(|frame| frame[c]));
+        }
+        Ok(!pcm[0].is_empty())
+    }
+}
+
+/// How samples are stored, the number of channels and the sampling rate, of a format chunk.
+fn parse_format(chunk: &mut impl Read) -> Result<(Sample, usize, u32), Box<dyn Error>> {
+    let mut format = Vec::new();
+    chunk.take(40).read_to_end(&mut format)?;
+    if format.len() < 16 {
+        return Err("a format that is too short".into());
+    }
+    let word = |at: usize| u16::from_le_bytes([format[at], format[at + 1]]);
+    // An extensible format names its encoding in the first word of a GUID.
+    let encoding = if word(0) == 0xFFFE && format.len() >= 26 { word(24) } else { word(0) };
+    let (channels, bits) = (usize::from(word(2)), word(14));
+    if !(1..=2).contains(&channels) {
+        return Err(format!("{channels} channels").into());
+    }
+    let sample = match (encoding, bits) {
+        (1, 16) => Sample::Int16,
+        (1, 24) => Sample::Int24,
+        (1, 32) => Sample::Int32,
+        (3, 32) => Sample::Float,
+        _ => return Err(format!("encoding {encoding} with {bits} bits").into()),
     };
-    (0..channels).map(channel).collect()
+    Ok((sample, channels, u32::from_le_bytes([format[4], format[5], format[6], format[7]])))
 }
 
 /// A silent frame that holds the header: "Xing" for a variable bitrate, "Info" for a constant one, with the number of

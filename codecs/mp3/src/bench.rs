@@ -3,7 +3,8 @@
 use crate::config::Format;
 use crate::error::ConfigError;
 use crate::header::BlockType;
-use crate::kernels::{Kernels, Power43};
+use crate::kernels::{Kernels, Pairs, Power43};
+use crate::layout::MAX_WIDTH;
 use crate::mdct::Mdct;
 use crate::psycho::{LONG_WINDOW, Resolution};
 use crate::subband::{Polyphase, Subbands};
@@ -20,7 +21,7 @@ pub struct KernelBench {
     pcm: Vec<f32>,
     magnitude: Vec<f32>,
     power34: Vec<f32>,
-    values: Vec<u16>,
+    pairs: [Pairs; 3],
     subbands: Subbands,
     lines: [f32; LINES],
 }
@@ -42,7 +43,7 @@ impl KernelBench {
             power43: Box::new(std::array::from_fn(|i| libm::pow(i as f64, 4.0 / 3.0) as f32)),
             magnitude: pcm[..LINES].iter().map(|x| x.abs()).collect(),
             power34: vec![0.0; LINES],
-            values: vec![0; LINES],
+            pairs: [[0; MAX_WIDTH / 2]; 3],
             subbands: [[0.0; SUBBANDS]; SLOTS],
             lines: [0.0; LINES],
             pcm,
@@ -54,10 +55,11 @@ impl KernelBench {
         (self.kernels.powers)(&self.magnitude, &mut self.power34).energy
     }
 
-    /// The noise of the lines at a step of 1/8. Call [`powers`](Self::powers) before.
+    /// The noise of a wide band at three steps about 1/8. Call [`powers`](Self::powers) before.
     pub fn measure(&mut self) -> f32 {
-        let steps = [4.756_828_5, 0.125];
-        (self.kernels.measure)(&self.magnitude, &self.power34, steps, &self.power43, &mut self.values).0
+        let steps = [[3.668_016_2, 0.176_776_7], [4.756_828_5, 0.125], [6.168_843_3, 0.088_388_35]];
+        let [magnitude, power34] = [&self.magnitude, &self.power34].map(|lines| &lines[..MAX_WIDTH]);
+        (self.kernels.measure_three)(magnitude, power34, steps, &self.power43, &mut self.pairs)[0][0]
     }
 
     /// The analysis filterbank.

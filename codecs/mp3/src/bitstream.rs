@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 pub(crate) struct FrameQueue {
     /// Header and side information of each frame, and how many bytes of main data it takes.
     headers: VecDeque<(Vec<u8>, usize)>,
-    main_data: VecDeque<u8>,
+    main_data: Vec<u8>,
 }
 
 impl FrameQueue {
@@ -16,14 +16,15 @@ impl FrameQueue {
     /// frame, which goes on where that of the frame before ended. Hands out every frame that is complete by it.
     pub(crate) fn push(&mut self, header: Vec<u8>, slot: usize, main_data: &[u8], frames: &mut Vec<Vec<u8>>) {
         self.headers.push_back((header, slot));
-        self.main_data.extend(main_data);
+        self.main_data.extend_from_slice(main_data);
         while let Some((header, slot)) = self.headers.pop_front() {
             if self.main_data.len() < slot {
                 self.headers.push_front((header, slot));
                 break;
             }
             let mut frame = header;
-            frame.extend(self.main_data.drain(..slot));
+            frame.extend_from_slice(&self.main_data[..slot]);
+            self.main_data.drain(..slot);
             frames.push(frame);
         }
     }

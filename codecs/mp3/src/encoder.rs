@@ -62,6 +62,8 @@ pub struct Encoder {
     mdct: Mdct,
     model: Model,
     quantizer: Quantizer,
+    /// By granule and channel.
+    spectra: Vec<[Spectrum; 2]>,
     huffman: Huffman,
     reservoir: Reservoir,
     channels: Vec<Channel>,
@@ -146,6 +148,7 @@ impl Encoder {
             mdct: Mdct::new(format.row),
             model: Model::new(&format, kernels),
             quantizer: Quantizer::new(&format, supply, kernels),
+            spectra: vec![<[Spectrum; 2]>::default(); format.granules()],
             huffman: Huffman::new(),
             reservoir: Reservoir::new(&format),
             channels: (0..format.channels).map(|_| channel()).collect(),
@@ -336,36 +339,32 @@ impl Encoder {
     /// Quantises a frame at a price of bits, or at the nearest one at which it fits the room.
     /// Returns the price, a binary logarithm, as well.
     fn quantize(
-        &self,
+        &mut self,
         granules: &[Granule],
         mut price: f32,
         room: Room,
     ) -> (Vec<Vec<QuantizedGranule>>, f32) {
-        let mut spectra: Vec<Vec<Spectrum>> = granules
-            .iter()
-            .map(|granule| {
-                let layout = self.format.layout(granule.block_type);
-                (0..self.format.channels)
-                    .map(|c| {
-                        self.quantizer.prepare(
-                            &granule.lines[c],
-                            granule.block_type,
-                            layout,
-                            &granule.masking[c],
-                            &granule.presence[c],
-                            price,
-                        )
-                    })
-                    .collect()
-            })
-            .collect();
+        for (granule, spectra) in granules.iter().zip(&mut self.spectra) {
+            let layout = self.format.layout(granule.block_type);
+            for (c, spectrum) in spectra[..self.format.channels].iter_mut().enumerate() {
+                self.quantizer.prepare(
+                    spectrum,
+                    &granule.lines[c],
+                    granule.block_type,
+                    layout,
+                    &granule.masking[c],
+                    &granule.presence[c],
+                    price,
+                );
+            }
+        }
         // The dearest price known to take too many bytes, and what is kept: the cheapest one that does not; with each, the
         // binary logarithm of its bytes.
         let mut low: Option<(f32, f32)> = None;
         let mut kept: Option<(f32, f32, Vec<Vec<QuantizedGranule>>)> = None;
         let aim = libm::log2f(room.target.max(1) as f32);
         for attempt in 0.. {
-            let quantized = self.quantize_at(&mut spectra, price);
+            let quantized = self.quantize_at(price);
             let bytes = bits_of(&quantized).div_ceil(8);
             let logarithm = libm::log2f(bytes.max(1) as f32);
             if bytes > room.most {
@@ -392,11 +391,11 @@ impl Encoder {
     }
 
     /// Quantises a frame at a price of bits.
-    fn quantize_at(&self, spectra: &mut [Vec<Spectrum>], price: f32) -> Vec<Vec<QuantizedGranule>> {
+    fn quantize_at(&mut self, price: f32) -> Vec<Vec<QuantizedGranule>> {
         let mut frame: Vec<Vec<QuantizedGranule>> = Vec::new();
-        for granule in spectra {
+        for spectra in &mut self.spectra {
             let mut channels = Vec::new();
-            for (c, spectrum) in granule.iter_mut().enumerate() {
+            for (c, spectrum) in spectra[..self.format.channels].iter_mut().enumerate() {
                 let layout = self.format.layout(spectrum.block_type);
                 let before = frame.last().map(|channels| &channels[c]);
                 let before = before.filter(|before| {

@@ -49,8 +49,10 @@ impl Fft {
     #[inline(always)]
     fn transform_by<const SIDE: usize>(&self, re: &mut [f32], im: &mut [f32]) {
         let (mut turned_re, mut turned_im) = ([0f32; MAX_LENGTH], [0f32; MAX_LENGTH]);
+        let mut columns = [[[0f32; LANES]; SIDE]; 2];
         for column in (0..SIDE).step_by(LANES) {
-            let [re, im] = self.columns::<SIDE>(re, im, column);
+            self.columns(re, im, column, &mut columns);
+            let [re, im] = &columns;
             for row in 0..SIDE {
                 let place = row * SIDE + column;
                 let (cos, sin) = (&self.twiddles[0][place..][..LANES], &self.twiddles[1][place..][..LANES]);
@@ -63,7 +65,7 @@ impl Fft {
             }
         }
         for column in (0..SIDE).step_by(LANES) {
-            let columns = self.columns::<SIDE>(&turned_re, &turned_im, column);
+            self.columns(&turned_re, &turned_im, column, &mut columns);
             for row in 0..SIDE {
                 let place = reversed(row, SIDE) * SIDE + column;
                 re[place..][..LANES].copy_from_slice(&columns[0][row]);
@@ -72,35 +74,74 @@ impl Fft {
         }
     }
 
-    /// Columns from `column` on, transformed; rows come in the order of reversed bits.
+    /// Columns from `column` on, transformed, in `out`; rows come in the order of reversed bits.
     #[inline(always)]
-    fn columns<const SIDE: usize>(&self, re: &[f32], im: &[f32], column: usize) -> [Columns<SIDE>; 2] {
-        let load = |x: &[f32]| {
-            let mut columns = [[0f32; LANES]; SIDE];
-            for (columns, row) in columns.iter_mut().zip(x.chunks_exact(SIDE)) {
+    fn columns<const SIDE: usize>(
+        &self,
+        re: &[f32],
+        im: &[f32],
+        column: usize,
+        out: &mut [Columns<SIDE>; 2],
+    ) {
+        for (columns, rows) in out.iter_mut().zip([re, im]) {
+            for (columns, row) in columns.iter_mut().zip(rows.chunks_exact(SIDE)) {
                 columns.copy_from_slice(&row[column..][..LANES]);
             }
-            columns
-        };
-        let (mut re, mut im) = (load(re), load(im));
-        let mut half = SIDE / 2;
-        while half > 0 {
-            for start in (0..SIDE).step_by(2 * half) {
-                for j in 0..half {
-                    let (c, s) = self.roots[j * (SIDE / 2 / half)];
-                    let (a, b) = (start + j, start + j + half);
-                    for lane in 0..LANES {
-                        let difference = (re[a][lane] - re[b][lane], im[a][lane] - im[b][lane]);
-                        re[a][lane] += re[b][lane];
-                        im[a][lane] += im[b][lane];
-                        re[b][lane] = difference.0 * c - difference.1 * s;
-                        im[b][lane] = difference.0 * s + difference.1 * c;
-                    }
+        }
+        let [re, im] = out;
+        match SIDE {
+            32 => {
+                self.two_stages::<SIDE, 8>(re, im);
+                self.two_stages::<SIDE, 2>(re, im);
+                for a in (0..SIDE).step_by(2) {
+                    butterfly(re, im, [a, a + 1], (1.0, 0.0));
                 }
             }
-            half /= 2;
+            _ => {
+                self.two_stages::<SIDE, 4>(re, im);
+                self.two_stages::<SIDE, 1>(re, im);
+            }
         }
-        [re, im]
+    }
+
+    /// Butterflies of rows `2 QUARTER` and then `QUARTER` apart, four rows at a time so that they stay in registers.
+    #[inline(always)]
+    fn two_stages<const SIDE: usize, const QUARTER: usize>(
+        &self,
+        re: &mut Columns<SIDE>,
+        im: &mut Columns<SIDE>,
+    ) {
+        let turn = SIDE / 4 / QUARTER;
+        for start in (0..SIDE).step_by(4 * QUARTER) {
+            for j in 0..QUARTER {
+                let rows = [0, 1, 2, 3].map(|i| start + j + i * QUARTER);
+                let (mut a, mut b) = (rows.map(|row| re[row]), rows.map(|row| im[row]));
+                butterfly(&mut a, &mut b, [0, 2], self.roots[j * turn]);
+                butterfly(&mut a, &mut b, [1, 3], self.roots[(j + QUARTER) * turn]);
+                butterfly(&mut a, &mut b, [0, 1], self.roots[2 * j * turn]);
+                butterfly(&mut a, &mut b, [2, 3], self.roots[2 * j * turn]);
+                for (i, row) in rows.into_iter().enumerate() {
+                    (re[row], im[row]) = (a[i], b[i]);
+                }
+            }
+        }
+    }
+}
+
+/// Sum and difference of two rows in their places, the difference turned by `root`.
+#[inline(always)]
+fn butterfly<const ROWS: usize>(
+    re: &mut Columns<ROWS>,
+    im: &mut Columns<ROWS>,
+    [a, b]: [usize; 2],
+    (cos, sin): (f32, f32),
+) {
+    for lane in 0..LANES {
+        let difference = (re[a][lane] - re[b][lane], im[a][lane] - im[b][lane]);
+        re[a][lane] += re[b][lane];
+        im[a][lane] += im[b][lane];
+        re[b][lane] = difference.0 * cos - difference.1 * sin;
+        im[b][lane] = difference.0 * sin + difference.1 * cos;
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct Huffman {
     /// `[x * 16 + y][class]`: bits with each candidate, signs included, in fields of 16 bits. For the tables with
     /// linbits x and y stand for at most 15, and the third field counts how many linbits fields follow.
     pairs: [Packed; 256],
+    /// The same as `[class][x * 16 + y]`.
+    pairs_by_class: [[u64; 256]; CLASSES],
     /// Bits of a quadruple with table A, and with table B above bit 16.
     quadruples: [u32; 16],
     /// Tables with linbits and their number, two of them for each number of bits that the largest value less 15 has.
@@ -89,6 +91,7 @@ impl Huffman {
         };
         Self {
             pairs: std::array::from_fn(|i| std::array::from_fn(|class| pair(class, i / 16, i % 16))),
+            pairs_by_class: std::array::from_fn(|class| std::array::from_fn(|i| pair(class, i / 16, i % 16))),
             quadruples: std::array::from_fn(|i| {
                 let signs = (i as u32).count_ones();
                 (COUNT1_TABLES[0][i].1 + signs) | (COUNT1_TABLES[1][i].1 + signs) << FIELD
@@ -116,20 +119,23 @@ impl Huffman {
         self.quadruples[usize::from(values[0] << 3 | values[1] << 2 | values[2] << 1 | values[3])]
     }
 
-    /// Bits that the values of a band, up to `largest`, cost by themselves.
-    pub(crate) fn band_bits(&self, values: &[u16], largest: u32) -> u32 {
+    /// Bits that the pairs of values of a band, up to `largest`, cost by themselves.
+    pub(crate) fn band_bits(&self, pairs: &[u8], largest: u32) -> u32 {
         let needs = Region::new(largest);
-        let packed = values.chunks_exact(2).map(|pair| self.pairs[pair_index(pair)][needs.class]).sum();
-        let pairs = self.cheapest(needs, packed).0;
+        let lengths = &self.pairs_by_class[needs.class];
+        let packed = pairs.iter().map(|&pair| lengths[usize::from(pair)]).sum();
+        let bits = self.cheapest(needs, packed).0;
         if largest > 1 {
-            return pairs;
+            return bits;
         }
         // Perhaps in the count1 region.
-        let quadruples = values.chunks_exact(4);
-        let rest = quadruples.remainder();
-        let rest = if rest.is_empty() { 0 } else { self.quadruple(&[rest[0], rest[1], 0, 0]) };
-        let quadruples = rest + quadruples.map(|q| self.quadruple(q)).sum::<u32>();
-        pairs.min(quadruples & 0xFFFF).min(quadruples >> FIELD)
+        let two_bits = |pair: u8| usize::from((pair >> 3 | pair) & 3);
+        let quadruples = pairs.chunks(2).map(|pairs| match *pairs {
+            [first, second] => self.quadruples[two_bits(first) << 2 | two_bits(second)],
+            _ => self.quadruples[two_bits(pairs[0]) << 2],
+        });
+        let quadruples: u32 = quadruples.sum();
+        bits.min(quadruples & 0xFFFF).min(quadruples >> FIELD)
     }
 
     /// Adds the three regions of `lines[..big_end]` to `coding`, split so that they cost least.
@@ -308,7 +314,10 @@ pub(crate) fn write(
                 let code = (x.min(limit) * codes.size as u32 + y.min(limit)) as usize;
                 let (length, code) = (u32::from(codes.lengths[code]), u32::from(codes.codes[code]));
                 if x < 15 && y < 15 {
-                    let (signs, count) = signs(&lines[i..i + 2], i, &negative);
+                    let [first, second] = [x, y].map(|value| u32::from(value > 0));
+                    let signs =
+                        (u32::from(negative(i)) & first) << second | u32::from(negative(i + 1)) & second;
+                    let count = first + second;
                     out.put(code << count | signs, length + count);
                     continue;
                 }
@@ -327,22 +336,15 @@ pub(crate) fn write(
     }
     let count1_end = partition(lines).1;
     for i in (big_end..count1_end).step_by(4) {
-        let quadruple = &lines[i..i + 4];
-        let (code, length) = COUNT1_TABLES[info.count1table_select as usize]
-            [quadruple.iter().fold(0, |bits, &value| bits << 1 | usize::from(value))];
-        let (signs, count) = signs(quadruple, i, &negative);
+        let (mut quadruple, mut signs) = (0, 0);
+        for i in i..i + 4 {
+            quadruple = quadruple << 1 | usize::from(lines[i]);
+            signs = signs << lines[i] | u32::from(negative(i)) & u32::from(lines[i]);
+        }
+        let (code, length) = COUNT1_TABLES[info.count1table_select as usize][quadruple];
+        let count = quadruple.count_ones();
         out.put(code << count | signs, length + count);
     }
-}
-
-/// Signs of the values that are not zero, from line `first` on, and their number.
-#[inline]
-fn signs(values: &[u16], first: usize, negative: &impl Fn(usize) -> bool) -> (u32, u32) {
-    values
-        .iter()
-        .enumerate()
-        .filter(|(_, value)| **value > 0)
-        .fold((0, 0), |(signs, count), (i, _)| (signs << 1 | u32::from(negative(first + i)), count + 1))
 }
 
 #[cfg(test)]

@@ -30,8 +30,8 @@ pub(crate) struct Layout {
     pub(crate) bands: usize,
     /// Number of bands that have a scalefactor; those without are the last ones.
     pub(crate) factors: usize,
-    /// Number of leading bands whose scalefactors go up to 15; the others go up to 7.
-    long_factors: usize,
+    /// The largest scalefactor of each band; 0 for bands that have none.
+    pub(crate) largest_factors: [u32; MAX_BANDS],
     /// Windows of which a band is coded: 1 or 3.
     pub(crate) windows: usize,
     /// Bands of the first region where window switching fixes it (11172-3, 2.4.2.7).
@@ -53,7 +53,7 @@ impl Layout {
             padded: padded(&limits),
             bands: LONG_BANDS,
             factors: LONG_BANDS - 1,
-            long_factors: 11,
+            largest_factors: largest_factors(11, LONG_BANDS - 1),
             windows: 1,
             first_region: 8,
             weights,
@@ -75,7 +75,7 @@ impl Layout {
             padded: padded(&limits),
             bands: MAX_BANDS,
             factors: MAX_FACTORS,
-            long_factors: 18,
+            largest_factors: largest_factors(18, MAX_FACTORS),
             windows: WINDOWS,
             first_region: 9,
             weights,
@@ -102,15 +102,6 @@ impl Layout {
     /// First line of a band, or the end of the spectrum.
     pub(crate) fn first_line(&self, band: usize) -> usize {
         self.limits[band]
-    }
-
-    /// The largest scalefactor of a band.
-    pub(crate) fn largest_factor(&self, band: usize) -> u32 {
-        match band {
-            _ if band >= self.factors => 0,
-            _ if band < self.long_factors => 15,
-            _ => 7,
-        }
     }
 
     /// What `preflag` adds to the scalefactor of a band; nothing in short blocks.
@@ -140,6 +131,14 @@ impl Layout {
             _ => [[9, 9, 9, 9], [9, 9, 12, 6]],
         }
     }
+}
+
+/// [`Layout::largest_factors`] where the first `long` of `factors` scalefactors have up to four bits, the others three.
+fn largest_factors(long: usize, factors: usize) -> [u32; MAX_BANDS] {
+    let mut largest = [0; MAX_BANDS];
+    largest[..long].fill(15);
+    largest[long..factors].fill(7);
+    largest
 }
 
 /// Bands that begin at `limits`, each of them filled up.

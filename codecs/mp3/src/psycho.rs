@@ -16,6 +16,9 @@ use std::ops::Range;
 pub(crate) const LONG_WINDOW: usize = 1024;
 /// Samples of that for one window of a short block.
 pub(crate) const SHORT_WINDOW: usize = 256;
+/// What is spread by less than this is nothing: any noise that matters is allowed by 10^18 times as much, and sums of the
+/// least numbers that a float has are slow.
+const NEGLIGIBLE: f64 = 1e-30;
 /// Width of a partition in Bark, where the spectrum resolves as much.
 const PARTITION_WIDTH: f64 = 1.0 / 3.0;
 /// Sound pressure level of a sine at full scale.
@@ -180,7 +183,8 @@ impl Resolution {
             let offset = from_decibels(-(6.0 + 0.25 * maskee));
             let sum: f64 = slopes.iter().sum();
             for (row, slope) in spreading.iter_mut().zip(slopes) {
-                row[i] = (offset * slope / sum / scale) as f32;
+                let spread = offset * slope / sum / scale;
+                row[i] = if spread < NEGLIGIBLE { 0.0 } else { spread as f32 };
             }
         }
         // Edges in units of the highest frequency.
@@ -236,22 +240,26 @@ impl Resolution {
             *first = square(a + c, b - d);
             *second = square(b + d, c - a);
         }
-        [&first, &second].map(|powers| {
-            let mut energies = [0.0; MAX_PARTITIONS];
-            for (energy, bins) in energies.iter_mut().zip(&self.partitions) {
-                *energy = powers[bins.clone()].iter().sum();
+        let mut energies = [[0.0; MAX_PARTITIONS]; 2];
+        for (i, bins) in self.partitions.iter().enumerate() {
+            let (mut sum, mut sum_of_second) = (0.0, 0.0);
+            for (first, second) in first[bins.clone()].iter().zip(&second[bins.clone()]) {
+                sum += first;
+                sum_of_second += second;
             }
-            energies
-        })
+            (energies[0][i], energies[1][i]) = (sum, sum_of_second);
+        }
+        energies
     }
 
     /// Thresholds of the partitions.
     #[inline(always)]
     pub(crate) fn thresholds(&self, energies: &Partitions) -> Partitions {
-        /// As many sums as fit in registers.
-        const BLOCK: usize = 6 * LANES;
+        /// Sums that stay in registers.
+        const BLOCK: usize = 4 * LANES;
         let mut thresholds = [0.0; MAX_PARTITIONS];
-        for (block, out) in thresholds.chunks_exact_mut(BLOCK).enumerate() {
+        let used = self.partitions.len().div_ceil(BLOCK);
+        for (block, out) in thresholds.chunks_exact_mut(BLOCK).take(used).enumerate() {
             let mut sums = [0f32; BLOCK];
             for (row, energy) in self.spreading.iter().zip(energies) {
                 let row = &row[block * BLOCK..][..BLOCK];

@@ -9,7 +9,7 @@
 use crate::config::{Format, Supply, Version};
 use crate::header::{BlockType, GranuleInfo};
 use crate::huffman::{Coding, Huffman, Quantized};
-use crate::kernels::{self, Kernels, NUDGE, Power43, Powers};
+use crate::kernels::{self, Kernels, Measure, NUDGE, Power43, Powers};
 use crate::layout::{Layout, MAX_BANDS, MAX_FACTORS, MAX_WIDTH, PADDED_LINES};
 use crate::psycho::Masking;
 use crate::scalefactor::{Factors, Scalefactors};
@@ -60,6 +60,7 @@ pub(crate) struct Quantizer {
 }
 
 /// The lines of one granule of a channel, ready to be quantised.
+#[derive(Clone)]
 pub(crate) struct Spectrum {
     pub(crate) block_type: BlockType,
     /// Binary logarithm of the least price at which the granule may fit in [`MAX_GRANULE_BITS`], as far as known.
@@ -70,7 +71,20 @@ pub(crate) struct Spectrum {
     power34: [f32; PADDED_LINES],
     bands: [Band; MAX_BANDS],
     /// `[band][depth]`: noise in units of what is allowed, and bits; negative where not yet found.
-    tried: Box<[[(f32, f32); DEPTH + 1]; MAX_BANDS]>,
+    tried: [[(f32, f32); DEPTH + 1]; MAX_BANDS],
+}
+
+impl Default for Spectrum {
+    fn default() -> Self {
+        Self {
+            block_type: BlockType::Long,
+            least_price: f32::NEG_INFINITY,
+            magnitude: [0.0; PADDED_LINES],
+            power34: [0.0; PADDED_LINES],
+            bands: [Band::default(); MAX_BANDS],
+            tried: [[(-1.0, 0.0); DEPTH + 1]; MAX_BANDS],
+        }
+    }
 }
 
 /// What is known of a band before a step is chosen.
@@ -95,24 +109,40 @@ struct Band {
 }
 
 /// Steps for a granule: the depth of each band, 0 where it is zero, and the syntax elements that bring them about.
-#[derive(Clone, Debug)]
 struct Plan {
     depths: [usize; MAX_BANDS],
     gain: i32,
-    subblock_gain: [u32; 3],
+    subblock_gain: [u32; WINDOWS],
     factors: Factors,
     scale: u32,
 }
 
-impl Plan {
+/// The scalefactors that cost least with one gain and one unit of them.
+#[derive(Clone, Copy)]
+struct Trial {
+    gain: i32,
+    scale: u32,
+    subblock_gain: [u32; WINDOWS],
+    /// Depths without scalefactors; each unit of a scalefactor adds 1 or 2.
+    bases: [i32; MAX_BANDS],
+    /// Scalefactors as they are wanted; 0 for bands that are to be zero.
+    factors: [i32; MAX_BANDS],
+    groups: [Group; 4],
+    /// Bits of the scalefactors of each group.
+    lengths: [usize; 4],
+}
+
+impl Trial {
     /// All bands zero.
     fn silence() -> Self {
         Self {
-            depths: [0; MAX_BANDS],
             gain: -210,
-            subblock_gain: [0; 3],
-            factors: [0; MAX_FACTORS],
             scale: 0,
+            subblock_gain: [0; WINDOWS],
+            bases: [0; MAX_BANDS],
+            factors: [0; MAX_BANDS],
+            groups: [Group::default(); 4],
+            lengths: [0; 4],
         }
     }
 }
@@ -135,27 +165,24 @@ impl Quantizer {
     /// in this channel, and `price` what bits may cost, as a binary logarithm.
     pub(crate) fn prepare(
         &self,
+        spectrum: &mut Spectrum,
         lines: &[f32; LINES],
         block_type: BlockType,
         layout: &Layout,
         masking: &Masking,
         presence: &[f32; MAX_BANDS],
         price: f32,
-    ) -> Spectrum {
+    ) {
         let hole = hole(self.supply);
         let hole = (hole - HOLE_SLOPE * (price - DEAR)).clamp(LEAST_HOLE * hole, hole);
-        let mut spectrum = Spectrum {
-            block_type,
-            least_price: f32::NEG_INFINITY,
-            magnitude: [0.0; PADDED_LINES],
-            power34: [0.0; PADDED_LINES],
-            bands: [Band::default(); MAX_BANDS],
-            tried: Box::new([[(-1.0, 0.0); DEPTH + 1]; MAX_BANDS]),
-        };
+        spectrum.block_type = block_type;
+        spectrum.least_price = f32::NEG_INFINITY;
+        spectrum.tried[..layout.bands].fill([(-1.0, 0.0); DEPTH + 1]);
         for band in 0..layout.bands {
             let place = layout.padded(band);
             let lines = &lines[layout.lines(band)];
             let magnitude = &mut spectrum.magnitude[place.clone()];
+            magnitude[lines.len()..].fill(0.0);
             for (magnitude, line) in magnitude.iter_mut().zip(lines) {
                 *magnitude = line.abs();
             }
@@ -177,15 +204,12 @@ impl Quantizer {
             spectrum.bands[band] =
                 Band { vanishes, deepest, largest, weight, roots, energy, hole, nothing, chosen: 0 };
         }
-        spectrum
     }
 
     /// The smallest even exponent at which `largest`, a line's |x|^(3/4), becomes zero.
     fn vanishing_exponent(&self, largest: f32) -> i32 {
         let vanishes = |e: i32| largest * self.inverse_steps[(e - FINEST) as usize] < 0.5 + NUDGE - 0.001;
-        // The bits of a float are nearly its logarithm.
-        let logarithm = largest.to_bits() as f32 / 8_388_608.0 - 127.0;
-        let near = (16.0 / 3.0 * (logarithm + 0.75)) as i32;
+        let near = (16.0 / 3.0 * (near_log2(largest) + 0.75)) as i32;
         let mut exponent = (near & !1).clamp(FINEST, COARSEST);
         while exponent < COARSEST && !vanishes(exponent) {
             exponent += 2;
@@ -206,8 +230,7 @@ impl Quantizer {
         price: f32,
         before: Option<&Scalefactors>,
     ) -> QuantizedGranule {
-        let plan =
-            Search { quantizer: self, huffman, layout, spectrum: &mut *spectrum, price, before }.plan();
+        let plan = Search::new(self, huffman, layout, spectrum, price, before).plan();
         let mut lines = [0u16; LINES];
         for band in 0..layout.bands {
             if plan.depths[band] > 0 {
@@ -249,33 +272,70 @@ struct Search<'a> {
     spectrum: &'a mut Spectrum,
     price: f32,
     before: Option<&'a Scalefactors>,
+    /// The depth at which each band costs least, 0 where that is zero.
+    wanted: [i32; MAX_BANDS],
+    /// Sums of the least costs over the groups of bands.
+    least_of_groups: [f32; 4],
+    /// `[band][depth]`: the cost of a depth, or of no bits where that is less; where it is not yet known, no number. The
+    /// first and the last one, of depths that cannot be, are always the cost of no bits.
+    costs: [[f32; DEPTH + 2]; MAX_BANDS],
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(
+        quantizer: &'a Quantizer,
+        huffman: &'a Huffman,
+        layout: &'a Layout,
+        spectrum: &'a mut Spectrum,
+        price: f32,
+        before: Option<&'a Scalefactors>,
+    ) -> Self {
+        let mut search = Self {
+            quantizer,
+            huffman,
+            layout,
+            spectrum,
+            price,
+            before,
+            wanted: [0; MAX_BANDS],
+            least_of_groups: [0.0; 4],
+            costs: [[f32::NAN; DEPTH + 2]; MAX_BANDS],
+        };
+        let mut least = [0.0; MAX_BANDS];
+        for band in 0..layout.bands {
+            (search.wanted[band], least[band]) = search.best_depth(band);
+            let nothing = search.spectrum.bands[band].nothing;
+            if search.wanted[band] == 0 {
+                search.costs[band] = [nothing; DEPTH + 2];
+            } else {
+                (search.costs[band][0], search.costs[band][DEPTH + 1]) = (nothing, nothing);
+            }
+        }
+        search.least_of_groups = layout.factor_groups().map(|range| least[range].iter().sum());
+        search
+    }
+
     /// The steps that cost least, legal ones.
     fn plan(&mut self) -> Plan {
         let bands = self.layout.bands;
-        let wanted = std::array::from_fn(|band| if band < bands { self.best_depth(band) } else { 0 });
         let exponents = (0..bands)
-            .filter(|&band| wanted[band] > 0)
-            .map(|band| self.spectrum.bands[band].vanishes - 2 * wanted[band] as i32);
+            .filter(|&band| self.wanted[band] > 0)
+            .map(|band| self.spectrum.bands[band].vanishes - 2 * self.wanted[band]);
         let Some(coarsest) = exponents.max() else {
-            return Plan::silence();
+            return self.plan_of(&Trial::silence());
         };
-        let least = self
-            .layout
-            .factor_groups()
-            .map(|range| range.map(|band| self.cost_at(band, wanted[band] as i32).0).sum());
         // The coarsest band sets the gain, unless those that no scalefactor brings down from there lose more than the
         // coarse ones cost when they are made finer. Bands without scalefactors may want a gain far below, which takes
         // many bits: where they are unlimited and the granule has not yet been too long.
         let reaches_far =
             self.quantizer.supply == Supply::Unlimited && self.spectrum.least_price == f32::NEG_INFINITY;
         let unfactored = (self.layout.factors..bands)
-            .filter(|&band| reaches_far && wanted[band] > 0)
+            .filter(|&band| reaches_far && self.wanted[band] > 0)
             .map(|band| self.spectrum.bands[band].vanishes - 2)
             .max();
-        let mut best = (f32::INFINITY, Plan::silence());
+        // The best trial and the one in work, which change places.
+        let (mut trials, mut best) = ([Trial::silence(); 2], 0);
+        let mut limit = f32::INFINITY;
         let mut gain = i32::MAX;
         for (start, patience) in [(Some(coarsest.max(-210)), 2), (unfactored, 1)] {
             let Some(start) = start.filter(|&start| start < gain) else { continue };
@@ -284,34 +344,42 @@ impl Search<'_> {
             while gain >= -210 && worse < patience {
                 worse += 1;
                 for scale in [1, 0] {
-                    if let Some(candidate) = self.at_gain(&wanted, &least, (gain, scale), best.0) {
-                        best = candidate;
-                        worse = 0;
+                    let trial = &mut trials[1 - best];
+                    (trial.gain, trial.scale) = (gain, scale);
+                    if let Some(cost) = self.try_gain(trial, limit) {
+                        (limit, best, worse) = (cost, 1 - best, 0);
                     }
                 }
                 gain -= 2;
             }
         }
-        best.1
+        self.plan_of(&trials[best])
     }
 
-    /// The depth at which a band costs least, by descent from the one chosen last.
-    fn best_depth(&mut self, band: usize) -> usize {
+    /// The depth at which a band costs least, 0 where that is zero, and that cost; by descent from the depth chosen last.
+    fn best_depth(&mut self, band: usize) -> (i32, f32) {
         let Band { vanishes, deepest, chosen, weight, roots, nothing, .. } = self.spectrum.bands[band];
         let width = self.layout.lines(band).len();
         // No code has less than a bit for four lines.
         if deepest == 0 || nothing <= self.price * (width / 4) as f32 {
-            return 0;
+            return (0, nothing);
         }
         let mut start = chosen;
         if start == 0 {
             // Where a bit takes as much noise as it costs: each line's noise falls by a factor of 4 for one of its own.
             let noise = 0.7 * self.price * width as f32 / weight;
             // A line x quantised in steps s of x^(3/4) gets noise of 4/27 sqrt|x| s^2.
-            let exponent = 8.0 / 3.0 * libm::log2f(noise * 27.0 / 4.0 / roots.max(f32::MIN_POSITIVE));
+            let exponent = 8.0 / 3.0 * near_log2(noise * 27.0 / 4.0 / roots.max(f32::MIN_POSITIVE));
             start = ((vanishes - exponent as i32) / 2).max(0) as usize;
         }
         let start = start.clamp(1, deepest);
+        let tried = &self.spectrum.tried[band];
+        if 1 < start && start < deepest && tried[start - 1..=start + 1].iter().all(|&(noise, _)| noise < 0.0)
+        {
+            // Both neighbours will be asked for.
+            let depths = [start - 1, start, start + 1];
+            self.try_steps(band, depths, self.quantizer.kernels.measure_three);
+        }
         let (mut best, mut least) = (start, self.cost(band, start));
         // Few lines make uneven noise, so two worse steps in a row end the descent there, not one.
         let patience = if width < 8 { 2 } else { 1 };
@@ -330,156 +398,174 @@ impl Search<'_> {
             }
         }
         self.spectrum.bands[band].chosen = best;
-        if nothing <= least { 0 } else { best }
+        if nothing <= least { (0, nothing) } else { (best as i32, least) }
     }
 
-    /// The plan with the given gain and unit of the scalefactors that costs least near the wanted depths, and its cost
-    /// with the bits of the scalefactors, unless that is `limit` or more. `least` is what the groups of bands cost at the
-    /// wanted depths.
-    fn at_gain(
-        &mut self,
-        wanted: &[usize; MAX_BANDS],
-        least: &[f32; 4],
-        (gain, scale): (i32, u32),
-        limit: f32,
-    ) -> Option<(f32, Plan)> {
-        let layout = self.layout;
-        let mut subblock_gain = [0; WINDOWS];
-        if layout.windows > 1 {
-            for window in 0..layout.windows {
-                let coarsest = (window..layout.bands)
-                    .step_by(layout.windows)
-                    .filter(|&band| wanted[band] > 0)
-                    .map(|band| self.spectrum.bands[band].vanishes - 2 * wanted[band] as i32)
-                    .max();
-                subblock_gain[window] = coarsest.map_or(0, |e| ((gain - e) / 8).clamp(0, 7) as u32);
-            }
-        }
-        // Depths without scalefactors; each unit of a scalefactor adds 1 or 2.
-        let mut bases = [0; MAX_BANDS];
-        for band in 0..layout.bands {
-            let window = if layout.windows > 1 { band % WINDOWS } else { 0 };
-            let gain = gain - 8 * subblock_gain[window] as i32;
-            bases[band] = (self.spectrum.bands[band].vanishes - gain) / 2;
-        }
+    /// Finds what costs least near the wanted depths with the gain and the unit of scalefactors that are in `trial`, and
+    /// that cost with the bits of the scalefactors, unless that is `limit` or more.
+    fn try_gain(&mut self, trial: &mut Trial, limit: f32) -> Option<f32> {
+        let (layout, scale) = (self.layout, trial.scale);
+        self.set_bases(trial);
+        let Trial { bases, factors, groups, .. } = trial;
         let mut rest = 0.0;
         for band in layout.factors..layout.bands {
-            rest += self.cost_at(band, if wanted[band] > 0 { bases[band] } else { 0 }).0;
+            rest += self.cost_near(band, bases[band]);
         }
-        // No plan with this gain costs less.
-        let mut bound = rest + least.iter().sum::<f32>();
-        // Scalefactors as they are wanted, and cost of each group by how many bits its scalefactors may have.
-        let mut factors = [0; MAX_FACTORS];
-        let mut groups = [Group::default(); 4];
         let ranges = layout.factor_groups();
-        for ((range, group), least) in ranges.iter().zip(&mut groups).zip(least) {
+        // No plan with this gain costs less.
+        let mut bound = rest + self.least_of_groups.iter().sum::<f32>();
+        // Cost of each group by how many bits its scalefactors may have.
+        for ((range, group), least) in ranges.into_iter().zip(groups).zip(self.least_of_groups) {
             if bound >= limit {
                 return None;
             }
-            let mut largest = 0;
-            let mut cost = 0.0;
+            let (mut largest, mut cost) = (0, 0.0);
+            let mut costs = [0.0; MAX_BANDS];
             for band in range.clone() {
-                if wanted[band] == 0 {
-                    cost += self.spectrum.bands[band].nothing;
-                    continue;
-                }
-                let missing = wanted[band] as i32 - bases[band];
+                let missing = self.wanted[band] - bases[band];
                 let most = (self.spectrum.bands[band].deepest as i32 - bases[band]) >> scale;
                 let factor = ((missing + scale as i32) >> scale).min(most);
-                factors[band] = factor.clamp(0, layout.largest_factor(band) as i32);
+                let factor = factor.clamp(0, layout.largest_factors[band] as i32);
+                factors[band] = if self.wanted[band] > 0 { factor } else { 0 };
                 largest = largest.max(factors[band]);
-                cost += self.cost_at(band, bases[band] + (factors[band] << scale)).0;
+                costs[band] = self.cost_near(band, bases[band] + (factor << scale));
+                cost += costs[band];
             }
             group.count = range.len();
             group.bits = (i32::BITS - largest.leading_zeros()) as usize;
-            (group.shorter, group.wanted) = (f32::INFINITY, cost);
+            (group.shorter, group.wanted, group.shared) = (f32::INFINITY, cost, None);
             if largest > 0 {
                 // With one bit less.
                 let most = largest_of(group.bits - 1);
                 for band in range.clone().filter(|&band| factors[band] > most) {
-                    cost += self.cost_at(band, bases[band] + (most << scale)).0
-                        - self.cost_at(band, bases[band] + (factors[band] << scale)).0;
+                    cost += self.cost_near(band, bases[band] + (most << scale)) - costs[band];
                 }
                 group.shorter = cost;
             }
             if let Some(before) = self.before {
-                let cost = |band| {
-                    let depth = bases[band] + ((before.effective(layout, band) as i32) << scale);
-                    if wanted[band] > 0 {
-                        self.cost_at(band, depth).0
-                    } else {
-                        self.spectrum.bands[band].nothing
-                    }
-                };
-                group.shared = Some(range.clone().map(cost).sum());
+                let depth = |band| bases[band] + ((before.effective(layout, band) as i32) << scale);
+                group.shared = Some(range.map(|band| self.cost_near(band, depth(band))).sum());
             }
             let shortest = group.bits.saturating_sub(1);
             bound += group.cost(shortest, self.price).min(group.cost(group.bits, self.price)) - least;
         }
-        let (lengths, cost) = cheapest_lengths(self.quantizer.version, &groups, self.price);
+        let (lengths, cost) = cheapest_lengths(self.quantizer.version, &trial.groups, self.price);
+        trial.lengths = lengths;
         let total = rest + cost;
-        if total >= limit {
-            return None;
-        }
-        let mut plan = Plan { gain, scale, subblock_gain, ..Plan::silence() };
-        for band in layout.factors..layout.bands {
-            plan.depths[band] = self.cost_at(band, if wanted[band] > 0 { bases[band] } else { 0 }).1;
-        }
-        for ((range, group), length) in ranges.into_iter().zip(&groups).zip(lengths) {
-            let shared = self.before.filter(|_| group.is_better_shared(length, self.price));
-            for band in range {
-                let factor = match (wanted[band], shared) {
-                    (_, Some(before)) => before.effective(layout, band) as i32,
-                    (0, None) => 0,
-                    _ => factors[band].min(largest_of(length)),
-                };
-                plan.factors[band] = factor as u32;
-                if wanted[band] > 0 {
-                    plan.depths[band] = self.cost_at(band, bases[band] + (factor << scale)).1;
-                }
-            }
-        }
-        Some((total, plan))
+        (total < limit).then_some(total)
     }
 
-    /// The cost of a band at a given depth, or as zero if that costs less or the depth cannot be; and the depth then.
-    #[inline]
-    fn cost_at(&mut self, band: usize, depth: i32) -> (f32, usize) {
-        let Band { deepest, nothing, .. } = self.spectrum.bands[band];
-        if depth < 1 || depth > deepest as i32 {
-            return (nothing, 0);
+    /// Gains of the windows and depths without scalefactors at the gain of a trial.
+    fn set_bases(&self, trial: &mut Trial) {
+        let (layout, bands) = (self.layout, &self.spectrum.bands);
+        trial.subblock_gain = [0; WINDOWS];
+        for band in 0..layout.bands {
+            trial.bases[band] = (bands[band].vanishes - trial.gain) / 2;
         }
-        let cost = self.cost(band, depth as usize);
-        if cost < nothing { (cost, depth as usize) } else { (nothing, 0) }
+        if layout.windows == 1 {
+            return;
+        }
+        for window in 0..WINDOWS {
+            let of_window = (window..layout.bands).step_by(WINDOWS);
+            let coarsest = of_window
+                .clone()
+                .filter(|&band| self.wanted[band] > 0)
+                .map(|band| bands[band].vanishes - 2 * self.wanted[band])
+                .max();
+            let gain = coarsest.map_or(0, |e| ((trial.gain - e) / 8).clamp(0, 7));
+            trial.subblock_gain[window] = gain as u32;
+            for band in of_window {
+                trial.bases[band] += 4 * gain;
+            }
+        }
+    }
+
+    /// The plan that a trial has found.
+    fn plan_of(&mut self, trial: &Trial) -> Plan {
+        let &Trial { gain, scale, subblock_gain, ref bases, ref factors, ref groups, lengths } = trial;
+        let layout = self.layout;
+        let mut plan = Plan { depths: [0; MAX_BANDS], gain, subblock_gain, factors: [0; MAX_FACTORS], scale };
+        for band in layout.factors..layout.bands {
+            plan.depths[band] = self.depth_near(band, bases[band]);
+        }
+        for ((range, group), length) in layout.factor_groups().into_iter().zip(groups).zip(lengths) {
+            let shared = self.before.filter(|_| group.is_better_shared(length, self.price));
+            for band in range {
+                let factor = match shared {
+                    Some(before) => before.effective(layout, band) as i32,
+                    None => factors[band].min(largest_of(length)),
+                };
+                plan.factors[band] = factor as u32;
+                plan.depths[band] = self.depth_near(band, bases[band] + (factor << scale));
+            }
+        }
+        plan
+    }
+
+    /// The cost of a band at a given depth, or as zero if that costs less, the depth cannot be, or zero is wanted.
+    #[inline(always)]
+    fn cost_near(&mut self, band: usize, depth: i32) -> f32 {
+        let depth = (depth as usize).min(DEPTH + 1);
+        let cost = self.costs[band][depth];
+        if cost.is_nan() { self.find_cost(band, depth) } else { cost }
+    }
+
+    /// What [`Self::cost_near`] has not yet found.
+    #[cold]
+    fn find_cost(&mut self, band: usize, depth: usize) -> f32 {
+        let Band { deepest, nothing, .. } = self.spectrum.bands[band];
+        let cost = if depth <= deepest { self.cost(band, depth) } else { nothing };
+        let cost = if cost < nothing { cost } else { nothing };
+        self.costs[band][depth] = cost;
+        cost
+    }
+
+    /// The depth of a band as [`Self::cost_near`] counts it: the given one, or 0.
+    fn depth_near(&mut self, band: usize, depth: i32) -> usize {
+        let nothing = self.spectrum.bands[band].nothing;
+        if self.wanted[band] > 0 && self.cost_near(band, depth) < nothing { depth as usize } else { 0 }
     }
 
     /// Noise plus price times bits of a band.
     #[inline]
     fn cost(&mut self, band: usize, depth: usize) -> f32 {
         if self.spectrum.tried[band][depth].0 < 0.0 {
-            self.spectrum.tried[band][depth] = self.try_step(band, depth);
+            self.try_steps(band, [depth], self.quantizer.kernels.measure);
         }
         let (noise, bits) = self.spectrum.tried[band][depth];
         noise + self.price * bits
     }
 
-    /// Noise of a band, in units of what is allowed, and its bits.
-    fn try_step(&self, band: usize, depth: usize) -> (f32, f32) {
+    /// Finds noise of a band, in units of what is allowed, and its bits at some depths.
+    fn try_steps<const STEPS: usize>(
+        &mut self,
+        band: usize,
+        depths: [usize; STEPS],
+        measure: Measure<STEPS>,
+    ) {
         let Band { vanishes, largest, energy, weight, hole, .. } = self.spectrum.bands[band];
-        let Quantizer { inverse_steps, steps, power43, kernels, .. } = self.quantizer;
-        let exponent = (vanishes - 2 * depth as i32 - FINEST) as usize;
-        let (inverse_step, step) = (inverse_steps[exponent], steps[exponent]);
+        let Quantizer { inverse_steps, steps, power43, .. } = self.quantizer;
+        let exponents = depths.map(|depth| (vanishes - 2 * depth as i32 - FINEST) as usize);
         let place = self.layout.padded(band);
         let (magnitude, power34) = (&self.spectrum.magnitude[place.clone()], &self.spectrum.power34[place]);
-        let mut values = [0u16; MAX_WIDTH];
-        let values = &mut values[..magnitude.len()];
-        let (noise, kept) = (kernels.measure)(magnitude, power34, [inverse_step, step], power43, values);
-        let values = &values[..self.layout.lines(band).len()];
-        let bits = self.huffman.band_bits(values, u32::from(kernels::nearest(largest * inverse_step)));
-        let lost = (1.0 - kept / energy.max(f32::MIN_POSITIVE)).max(0.0);
-        // A few lines of many are no hole.
-        (noise * weight + hole * (lost * lost) * (lost * lost), bits as f32)
+        let mut pairs = [[0; MAX_WIDTH / 2]; STEPS];
+        let energies =
+            measure(magnitude, power34, exponents.map(|e| [inverse_steps[e], steps[e]]), power43, &mut pairs);
+        let count = self.layout.lines(band).len() / 2;
+        for (i, [noise, kept]) in energies.into_iter().enumerate() {
+            let largest = u32::from(kernels::nearest(largest * inverse_steps[exponents[i]]));
+            let bits = self.huffman.band_bits(&pairs[i][..count], largest);
+            let lost = (1.0 - kept / energy.max(f32::MIN_POSITIVE)).max(0.0);
+            // A few lines of many are no hole.
+            let noise = noise * weight + hole * (lost * lost) * (lost * lost);
+            self.spectrum.tried[band][depths[i]] = (noise, bits as f32);
+        }
     }
+}
+
+/// The binary logarithm of a positive number, at most 0.09 less: the bits of a float are nearly that.
+fn near_log2(x: f32) -> f32 {
+    x.to_bits() as f32 / 8_388_608.0 - 127.0
 }
 
 /// The largest scalefactor of a number of bits.
@@ -525,19 +611,22 @@ impl Group {
 /// The lengths of the scalefactors of the groups at which they cost least, and that cost.
 fn cheapest_lengths(version: Version, groups: &[Group; 4], price: f32) -> ([usize; 4], f32) {
     if version == Version::Mpeg1 {
-        let lengths =
-            SCALEFACTOR_LENGTHS.map(|(slen1, slen2)| [slen1, slen1, slen2, slen2].map(|l| l as usize));
-        let cost = |lengths: &[usize; 4]| {
-            groups.iter().zip(lengths).map(|(group, &l)| group.cost(l, price)).sum::<f32>()
+        // Groups of one length together.
+        let low: [f32; 5] = std::array::from_fn(|l| groups[0].cost(l, price) + groups[1].cost(l, price));
+        let high: [[f32; 2]; 4] =
+            std::array::from_fn(|l| [groups[2].cost(l, price), groups[3].cost(l, price)]);
+        let cost = |(slen1, slen2): (u32, u32)| {
+            low[slen1 as usize] + high[slen2 as usize][0] + high[slen2 as usize][1]
         };
-        let mut best = (lengths[15], cost(&lengths[15]));
-        for lengths in &lengths[..15] {
+        let mut best = (SCALEFACTOR_LENGTHS[15], cost(SCALEFACTOR_LENGTHS[15]));
+        for &lengths in &SCALEFACTOR_LENGTHS[..15] {
             let cost = cost(lengths);
             if cost < best.1 {
-                best = (*lengths, cost);
+                best = (lengths, cost);
             }
         }
-        return best;
+        let (slen1, slen2) = best.0;
+        return ([slen1, slen1, slen2, slen2].map(|length| length as usize), best.1);
     }
     let mut cost = 0.0;
     let lengths = std::array::from_fn(|i| {
@@ -599,8 +688,9 @@ mod tests {
             for scale in [1e-4, 1e-2, 1.0] {
                 let lines = lines(scale);
                 let masking = [1e-3 * scale * scale; MAX_BANDS];
-                let mut spectrum =
-                    quantizer.prepare(&lines, block_type, layout, &masking, &[1.0; MAX_BANDS], -3.0);
+                let mut spectrum = Spectrum::default();
+                let presence = [1.0; MAX_BANDS];
+                quantizer.prepare(&mut spectrum, &lines, block_type, layout, &masking, &presence, -3.0);
                 let (mut last_noise, mut last_bits) = (0.0, u32::MAX);
                 for price in [1e-3, 1e-2, 1e-1, 1.0, 1e6] {
                     let granule = quantizer.quantize(&huffman, layout, &mut spectrum, price, None);
@@ -627,8 +717,9 @@ mod tests {
         for band in 0..format.long.bands {
             masking[band] = energy(band) * if band % 2 == 0 { 0.001 } else { 0.01 };
         }
-        let mut spectrum =
-            quantizer.prepare(&lines, BlockType::Long, &format.long, &masking, &[1.0; MAX_BANDS], -3.0);
+        let mut spectrum = Spectrum::default();
+        let presence = [1.0; MAX_BANDS];
+        quantizer.prepare(&mut spectrum, &lines, BlockType::Long, &format.long, &masking, &presence, -3.0);
         let granule = quantizer.quantize(&huffman, &format.long, &mut spectrum, 0.05, None);
         let out = requantize(&granule, &format.long);
         let relative: Vec<f64> = (0..format.long.factors)
@@ -649,7 +740,9 @@ mod tests {
             let lines = [scale; LINES];
             for block_type in [BlockType::Long, BlockType::Short] {
                 let layout = format.layout(block_type);
-                let mut spectrum = quantizer.prepare(
+                let mut spectrum = Spectrum::default();
+                quantizer.prepare(
+                    &mut spectrum,
                     &lines,
                     block_type,
                     layout,

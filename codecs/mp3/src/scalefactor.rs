@@ -54,11 +54,17 @@ impl Scalefactors {
             for candidate in [Some(plain), with_pretab].into_iter().flatten() {
                 let [low, high] =
                     [0..parts[0][0], parts[0][0]..layout.factors].map(|part| candidate.length(part));
-                for (scalefac_compress, (slen1, slen2)) in (0..).zip(SCALEFACTOR_LENGTHS) {
-                    if slen1 >= low && slen2 >= high {
-                        let parts = [(parts[0][0], slen1), (parts[0][1], slen2), (0, 0), (0, 0)];
-                        consider(Self { scalefac_compress, parts, ..candidate });
-                    }
+                let written = |bands: std::ops::Range<usize>| {
+                    bands.filter(|&band| candidate.is_written(band)).count() as u32
+                };
+                let counts = [written(0..parts[0][0]), written(parts[0][0]..layout.factors)];
+                let shortest = (0..)
+                    .zip(SCALEFACTOR_LENGTHS)
+                    .filter(|&(_, (slen1, slen2))| slen1 >= low && slen2 >= high)
+                    .min_by_key(|&(_, (slen1, slen2))| slen1 * counts[0] + slen2 * counts[1]);
+                if let Some((scalefac_compress, (slen1, slen2))) = shortest {
+                    let parts = [(parts[0][0], slen1), (parts[0][1], slen2), (0, 0), (0, 0)];
+                    consider(Self { scalefac_compress, parts, ..candidate });
                 }
             }
         } else {
@@ -168,7 +174,7 @@ mod tests {
                     let value =
                         seed.wrapping_mul(2_654_435_761).rotate_left(band as u32 * 5) % (seed % 16 + 1);
                     let pretab = if seed % 3 == 0 { layout.pretab(band) } else { 0 };
-                    values[band] = (value + pretab).min(layout.largest_factor(band));
+                    values[band] = (value + pretab).min(layout.largest_factors[band]);
                 }
                 values
             })

@@ -10,6 +10,7 @@ pub(crate) mod scalar;
 mod x86;
 
 use crate::header::BlockType;
+use crate::layout::MAX_WIDTH;
 use crate::mdct::Mdct;
 use crate::psycho::{Partitions, Resolution};
 use crate::subband::{Polyphase, Subbands};
@@ -37,9 +38,18 @@ pub(crate) struct Powers {
     pub(crate) roots: f32,
 }
 
+/// The quantised values of some lines, two by two, as the Huffman tables ask for them: those of a pair, or 15 where
+/// they are above, in the upper and the lower half of a byte.
+pub(crate) type Pairs = [u8; MAX_WIDTH / 2];
+
 /// [`Kernels::measure`].
-type Measure =
-    fn(magnitude: &[f32], power34: &[f32], steps: [f32; 2], &Power43, values: &mut [u16]) -> (f32, f32);
+pub(crate) type Measure<const STEPS: usize> = fn(
+    magnitude: &[f32],
+    power34: &[f32],
+    steps: [[f32; 2]; STEPS],
+    &Power43,
+    pairs: &mut [Pairs; STEPS],
+) -> [[f32; 2]; STEPS];
 
 /// The inner loops at one level. Lengths are multiples of [`LANES`].
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +58,9 @@ pub(crate) struct Kernels {
     pub(crate) powers: fn(magnitude: &[f32], power34: &mut [f32]) -> Powers,
     /// Quantises lines given as magnitudes and their powers, by the inverse step and the step, and returns the energies
     /// of the error and of what a decoder makes of the values.
-    pub(crate) measure: Measure,
+    pub(crate) measure: Measure<1>,
+    /// The same with three steps at once.
+    pub(crate) measure_three: Measure<3>,
     /// [`Polyphase::analyse`].
     pub(crate) polyphase: fn(&Polyphase, pcm: &[f32], &mut Subbands),
     /// [`Mdct::transform`].
@@ -68,6 +80,7 @@ impl Kernels {
             _ => Self {
                 powers: scalar::powers,
                 measure: scalar::measure,
+                measure_three: scalar::measure,
                 polyphase: Polyphase::analyse,
                 mdct: Mdct::transform,
                 energies: Resolution::energies,

@@ -1,6 +1,6 @@
 //! Plain Rust, which defines what the other levels compute.
 
-use super::{LANES, Power43, Powers, nearest};
+use super::{LANES, Pairs, Power43, Powers, nearest};
 
 /// The sum of the accumulators: halves on each other until one is left.
 #[inline(always)]
@@ -20,26 +20,37 @@ pub(super) fn powers(magnitude: &[f32], power34: &mut [f32]) -> Powers {
             roots[lane] += root;
         }
     }
-    Powers { largest: largest.into_iter().fold(0.0, f32::max), energy: sum(energy), roots: sum(roots) }
+    let max = |a: f32, b: f32| if a > b { a } else { b };
+    let pairs: [f32; 4] = std::array::from_fn(|i| max(largest[i], largest[i + 4]));
+    let largest = max(max(pairs[0], pairs[2]), max(pairs[1], pairs[3]));
+    Powers { largest, energy: sum(energy), roots: sum(roots) }
 }
 
-pub(super) fn measure(
+pub(super) fn measure<const STEPS: usize>(
     magnitude: &[f32],
     power34: &[f32],
-    [inverse_step, step]: [f32; 2],
+    steps: [[f32; 2]; STEPS],
     power43: &Power43,
-    values: &mut [u16],
-) -> (f32, f32) {
-    let (mut noise, mut kept) = ([0f32; LANES], [0f32; LANES]);
-    let lines = magnitude.chunks_exact(LANES).zip(power34.chunks_exact(LANES));
-    for ((x, power), values) in lines.zip(values.chunks_exact_mut(LANES)) {
-        for lane in 0..LANES {
-            values[lane] = nearest(power[lane] * inverse_step);
-            let y = power43[usize::from(values[lane]).min(power43.len() - 1)] * step;
-            let error = x[lane] - y;
-            noise[lane] += error * error;
-            kept[lane] += y * y;
+    pairs: &mut [Pairs; STEPS],
+) -> [[f32; 2]; STEPS] {
+    let mut energies = [[0.0; 2]; STEPS];
+    for (([inverse_step, step], pairs), energies) in steps.into_iter().zip(pairs).zip(&mut energies) {
+        let (mut noise, mut kept) = ([0f32; LANES], [0f32; LANES]);
+        let lines = magnitude.chunks_exact(LANES).zip(power34.chunks_exact(LANES));
+        for ((x, power), pairs) in lines.zip(pairs.chunks_exact_mut(LANES / 2)) {
+            let mut values = [0; LANES];
+            for lane in 0..LANES {
+                values[lane] = nearest(power[lane] * inverse_step);
+                let y = power43[usize::from(values[lane]).min(power43.len() - 1)] * step;
+                let error = x[lane] - y;
+                noise[lane] += error * error;
+                kept[lane] += y * y;
+            }
+            for (pair, values) in pairs.iter_mut().zip(values.chunks_exact(2)) {
+                *pair = (values[0].min(15) << 4 | values[1].min(15)) as u8;
+            }
         }
+        *energies = [sum(noise), sum(kept)];
     }
-    (sum(noise), sum(kept))
+    energies
 }

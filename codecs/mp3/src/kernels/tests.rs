@@ -49,7 +49,7 @@ fn every_level_measures_like_scalar() {
     let scalar = Kernels::new(Level::SCALAR);
     let power43: Power43 = std::array::from_fn(|i| libm::pow(i as f64, 4.0 / 3.0) as f32);
     for (name, kernels) in levels() {
-        for (length, most) in [(0, 1.0), (8, 1e-9), (8, 1e6), (16, 3.0), (160, 100.0), (576, 8206.0)] {
+        for (length, most) in [(0, 1.0), (8, 1e-9), (8, 1e6), (16, 3.0), (160, 100.0), (192, 8206.0)] {
             for seed in 0..20 {
                 let x = magnitudes(length, most, seed);
                 let (mut expected, mut actual) = (vec![0.0; length], vec![0.0; length]);
@@ -58,11 +58,14 @@ fn every_level_measures_like_scalar() {
                 assert_eq!(expected, actual, "{name}");
                 // The last step makes values beyond those that can be coded.
                 for step in [1e-3f32, 1.0, 0.03, 1e-12] {
-                    let steps = [libm::powf(step, -0.75), step];
-                    let (mut values, mut others) = (vec![0; length], vec![0; length]);
-                    let sums = (scalar.measure)(&x, &expected, steps, &power43, &mut values);
-                    assert_eq!((kernels.measure)(&x, &actual, steps, &power43, &mut others), sums, "{name}");
-                    assert_eq!(values, others, "{name}");
+                    let steps = [step, 1.5 * step, 2.0 * step].map(|step| [libm::powf(step, -0.75), step]);
+                    let (mut pairs, mut others) = ([[0; MAX_WIDTH / 2]; 3], [[0; MAX_WIDTH / 2]; 3]);
+                    let sums = (scalar.measure_three)(&x, &expected, steps, &power43, &mut pairs);
+                    let others_sums = (kernels.measure_three)(&x, &actual, steps, &power43, &mut others);
+                    assert_eq!((others_sums, others), (sums, pairs), "{name}");
+                    let mut single = [[0; MAX_WIDTH / 2]];
+                    let sums_of_one = (kernels.measure)(&x, &actual, [steps[0]], &power43, &mut single);
+                    assert_eq!((sums_of_one[0], single[0]), (sums[0], pairs[0]), "{name}");
                 }
             }
         }

@@ -1,7 +1,8 @@
 //! AVX2.
 
-use super::{INTEGER, Kernels, LANES, NUDGE, Power43, Powers, scalar};
+use super::{INTEGER, Kernels, LANES, NUDGE, Pairs, Power43, Powers, scalar};
 use crate::header::BlockType;
+use crate::layout::MAX_WIDTH;
 use crate::mdct::Mdct;
 use crate::psycho::{Partitions, Resolution};
 use crate::subband::{Polyphase, Subbands};
@@ -28,7 +29,8 @@ pub(super) fn kernels(level: Level) -> Kernels {
     }
     Kernels {
         powers: enter!(scalar::powers, (magnitude: &[f32], power34: &mut [f32]) -> Powers),
-        measure: enter!(measure, (magnitude: &[f32], power34: &[f32], steps: [f32; 2], power43: &Power43, values: &mut [u16]) -> (f32, f32)),
+        measure: enter!(measure::<1>, (magnitude: &[f32], power34: &[f32], steps: [[f32; 2]; 1], power43: &Power43, pairs: &mut [Pairs; 1]) -> [[f32; 2]; 1]),
+        measure_three: enter!(measure::<3>, (magnitude: &[f32], power34: &[f32], steps: [[f32; 2]; 3], power43: &Power43, pairs: &mut [Pairs; 3]) -> [[f32; 2]; 3]),
         polyphase: enter!(Polyphase::analyse, (bank: &Polyphase, pcm: &[f32], out: &mut Subbands)),
         mdct: enter!(Mdct::transform, (mdct: &Mdct, previous: &Subbands, current: &Subbands, block_type: BlockType, out: &mut [f32; LINES])),
         energies: enter!(Resolution::energies, (resolution: &Resolution, pcm: &[&[f32]]) -> [Partitions; 2]),
@@ -45,14 +47,6 @@ fn load(x: &[f32]) -> __m256 {
     unsafe { _mm256_loadu_ps(x.as_ptr()) }
 }
 
-#[inline]
-#[target_feature(enable = "avx2")]
-fn store_8(values: &mut [u16], x: __m128i) {
-    let values = &mut values[..LANES];
-    // SAFETY: the slice has the 16 bytes that are written.
-    unsafe { _mm_storeu_si128(values.as_mut_ptr().cast(), x) }
-}
-
 /// The sum of the lanes, as `scalar::sum` adds them.
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -64,32 +58,47 @@ fn sum(x: __m256) -> f32 {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn measure(
+fn measure<const STEPS: usize>(
     magnitude: &[f32],
     power34: &[f32],
-    [inverse_step, step]: [f32; 2],
+    steps: [[f32; 2]; STEPS],
     power43: &Power43,
-    values: &mut [u16],
-) -> (f32, f32) {
-    let (inverse_step, step) = (_mm256_set1_ps(inverse_step), _mm256_set1_ps(step));
-    let (mut noise, mut kept) = (_mm256_setzero_ps(), _mm256_setzero_ps());
-    let last = _mm256_set1_epi32(power43.len() as i32 - 1);
-    let lines = magnitude.chunks_exact(LANES).zip(power34.chunks_exact(LANES));
-    for ((x, power), values) in lines.zip(values.chunks_exact_mut(LANES)) {
-        let x = load(x);
-        let scaled = _mm256_mul_ps(load(power), inverse_step);
-        let rounded = _mm256_add_ps(_mm256_sub_ps(scaled, _mm256_set1_ps(NUDGE)), _mm256_set1_ps(INTEGER));
-        let integers = _mm256_and_si256(_mm256_castps_si256(rounded), _mm256_set1_epi32(0xFFFF));
-        let packed =
-            _mm_packus_epi32(_mm256_castsi256_si128(integers), _mm256_extracti128_si256::<1>(integers));
-        store_8(values, packed);
-        let index = _mm256_min_epi32(integers, last);
-        // SAFETY: the indices are from 0 to the table's last.
-        let y = unsafe { _mm256_i32gather_ps::<4>(power43.as_ptr(), index) };
-        let y = _mm256_mul_ps(y, step);
-        let error = _mm256_sub_ps(x, y);
-        noise = _mm256_add_ps(noise, _mm256_mul_ps(error, error));
-        kept = _mm256_add_ps(kept, _mm256_mul_ps(y, y));
+    pairs: &mut [Pairs; STEPS],
+) -> [[f32; 2]; STEPS] {
+    let mut vectors = [[_mm256_setzero_ps(); 2]; STEPS];
+    for i in 0..STEPS {
+        vectors[i] = [_mm256_set1_ps(steps[i][0]), _mm256_set1_ps(steps[i][1])];
     }
-    (sum(noise), sum(kept))
+    let mut sums = [[_mm256_setzero_ps(); 2]; STEPS];
+    let last = _mm256_set1_epi32(power43.len() as i32 - 1);
+    // Bytes 0 and 8 of either half.
+    let bytes = _mm256_set1_epi64x(0x0800);
+    let lines = magnitude.chunks_exact(LANES).zip(power34.chunks_exact(LANES));
+    for ((x, power), place) in lines.zip((0..MAX_WIDTH / 2).step_by(LANES / 2)) {
+        let (x, power) = (load(x), load(power));
+        for i in 0..STEPS {
+            let scaled = _mm256_mul_ps(power, vectors[i][0]);
+            let rounded =
+                _mm256_add_ps(_mm256_sub_ps(scaled, _mm256_set1_ps(NUDGE)), _mm256_set1_ps(INTEGER));
+            let values = _mm256_and_si256(_mm256_castps_si256(rounded), _mm256_set1_epi32(0xFFFF));
+            let capped = _mm256_min_epi32(values, _mm256_set1_epi32(15));
+            let joined = _mm256_or_si256(_mm256_slli_epi64::<4>(capped), _mm256_srli_epi64::<32>(capped));
+            let joined = _mm256_shuffle_epi8(joined, bytes);
+            let joined =
+                _mm_unpacklo_epi16(_mm256_castsi256_si128(joined), _mm256_extracti128_si256::<1>(joined));
+            pairs[i][place..][..LANES / 2].copy_from_slice(&_mm_cvtsi128_si32(joined).to_le_bytes());
+            let index = _mm256_min_epi32(values, last);
+            // SAFETY: the indices are from 0 to the table's last.
+            let y = unsafe { _mm256_i32gather_ps::<4>(power43.as_ptr(), index) };
+            let y = _mm256_mul_ps(y, vectors[i][1]);
+            let error = _mm256_sub_ps(x, y);
+            sums[i][0] = _mm256_add_ps(sums[i][0], _mm256_mul_ps(error, error));
+            sums[i][1] = _mm256_add_ps(sums[i][1], _mm256_mul_ps(y, y));
+        }
+    }
+    let mut energies = [[0.0; 2]; STEPS];
+    for i in 0..STEPS {
+        energies[i] = [sum(sums[i][0]), sum(sums[i][1])];
+    }
+    energies
 }
