@@ -2,7 +2,7 @@
 
 use std::arch::aarch64::*;
 
-use super::{Dots, Kernels, Rows, Taps, scalar};
+use super::{Dots, Kernels, Rows, Strips, Taps, scalar};
 
 /// The kernels for NEON.
 pub(super) fn neon() -> Kernels {
@@ -63,19 +63,19 @@ fn part(samples: uint16x8_t, weight: u16) -> int16x8_t {
 
 /// See `Kernels::dots`.
 #[target_feature(enable = "neon")]
-fn sum_dots(source: &[i16], dots: &Dots, target: &mut [u8]) {
-    dots.check(source.len(), target.len());
-    for (four, target) in target.chunks_mut(4).enumerate() {
+fn sum_dots(source: &[i16], dots: &Dots, target: Strips<'_>) {
+    dots.check(source.len(), &target);
+    for (target, first) in target.samples.chunks_mut(4).zip((target.start..).step_by(4)) {
         let sum = |lane: usize| {
-            let i = four * 4 + lane;
+            let i = first + lane;
             let mut sum = vdupq_n_s32(0);
             for tap in (0..dots.taps).step_by(8) {
                 // SAFETY: `check` has seen that there are whole eights of target samples, that each has `taps`
                 // weights, a multiple of 8, and that the source has as many samples from its first one on.
                 let (samples, weights) = unsafe {
-                    let first = *dots.firsts.as_ptr().add(i) as usize;
+                    let sample = *dots.firsts.as_ptr().add(i) as usize;
                     (
-                        vld1q_s16(source.as_ptr().add(first + tap)),
+                        vld1q_s16(source.as_ptr().add(sample + tap)),
                         vld1q_s16(dots.weights.as_ptr().add(i * dots.taps + tap)),
                     )
                 };

@@ -17,6 +17,9 @@ use oggflv_common::simd::{Isa, Level};
 
 use super::filter::Axis;
 
+/// So many samples of a target row, or a multiple, may be made without the others.
+pub(super) const STRIP: usize = 32;
+
 /// Most rows that [`Kernels::vertical`] may sum up: what it rounds down at each one stays below an eighth of a step.
 const MAX_TAPS: usize = 32;
 
@@ -105,6 +108,24 @@ impl Vertical {
     }
 }
 
+/// Some strips of a row of the target.
+#[derive(Debug)]
+struct Strips<'a> {
+    /// Where they begin in the row.
+    start: usize,
+    samples: &'a mut [u8],
+}
+
+impl Strips<'_> {
+    /// Panics unless they lie in a row of `width` samples.
+    fn check(&self, width: usize) {
+        assert!(
+            self.start.is_multiple_of(STRIP) && self.start + self.samples.len() <= width,
+            "the target fits"
+        );
+    }
+}
+
 /// How the samples of a target row are made of those of a source row: for each one the weights side by side.
 #[derive(Clone, Debug)]
 struct Dots {
@@ -137,11 +158,12 @@ impl Dots {
         dots
     }
 
-    /// Panics unless everything that making `width` samples, in whole eights, touches is there in a row of `length`
+    /// Panics unless everything that making target samples, in whole eights, touches is there in a row of `length`
     /// samples.
-    fn check(&self, length: usize, width: usize) {
+    fn check(&self, length: usize, target: &Strips<'_>) {
         let count = self.firsts.len();
-        assert!(self.width == width && count == width.next_multiple_of(8), "the target fits");
+        assert!(count == self.width.next_multiple_of(8), "there are whole eights");
+        target.check(self.width);
         assert!(self.weights.len() == count * self.taps);
         assert!(self.reach <= length, "the source row is long enough");
     }
@@ -187,7 +209,7 @@ impl Groups {
     fn new(axis: &Axis) -> Option<Self> {
         let samples: Vec<(usize, &[i16])> = axis.samples().collect();
         let mut groups = Self { fours: vec![], weights: vec![], width: samples.len(), reach: 0 };
-        for samples in samples.chunks(32) {
+        for samples in samples.chunks(STRIP) {
             let four = groups.push_four(samples)?;
             groups.fours.push(four);
         }
@@ -228,11 +250,12 @@ impl Groups {
         Some(four)
     }
 
-    /// Panics unless everything that making `width` samples, in whole fours of groups, touches is there in a row of
+    /// Panics unless everything that making target samples, in whole fours of groups, touches is there in a row of
     /// `length` samples.
     #[cfg(target_arch = "x86_64")]
-    fn check(&self, length: usize, width: usize) {
-        assert!(self.width == width && self.fours.len() == width.div_ceil(32), "the target fits");
+    fn check(&self, length: usize, target: &Strips<'_>) {
+        assert!(self.fours.len() == self.width.div_ceil(STRIP), "there are whole fours");
+        target.check(self.width);
         assert!(self.reach <= length, "the source row is long enough");
     }
 }
@@ -271,8 +294,10 @@ impl Horizontal {
         vec![0; reach.max(self.source)]
     }
 
-    /// Makes a row of the target from one of [`Self::source_row`].
-    pub(in crate::scale) fn row(&self, source: &[i16], target: &mut [u8]) {
+    /// Makes a row of the target, or a part of it that begins at `start`, a multiple of [`STRIP`], from one of
+    /// [`Self::source_row`].
+    pub(in crate::scale) fn row(&self, source: &[i16], start: usize, target: &mut [u8]) {
+        let target = Strips { start, samples: target };
         match &self.pass {
             HorizontalPass::Dots(dots, kernel) => kernel(source, dots, target),
             HorizontalPass::Groups(groups, kernel) => kernel(source, groups, target),
@@ -281,7 +306,7 @@ impl Horizontal {
 }
 
 /// Sums up weighted samples of a row, from weights in some layout.
-type HorizontalKernel<Layout> = fn(&[i16], &Layout, &mut [u8]);
+type HorizontalKernel<Layout> = fn(&[i16], &Layout, Strips<'_>);
 
 /// The inner loops at one level.
 #[derive(Clone, Copy, Debug)]
@@ -393,7 +418,7 @@ mod tests {
                 // What lies beyond the row has no weight.
                 between[source..].fill(i16::MAX);
                 let mut target = vec![0; axis.len()];
-                horizontal.row(&between, &mut target);
+                horizontal.row(&between, 0, &mut target);
                 target
             };
             let expected = make(Horizontal::new(&axis, source, Level::SCALAR));

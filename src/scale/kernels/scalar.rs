@@ -1,6 +1,6 @@
 //! The passes in plain Rust, which defines them.
 
-use super::{Dots, Rows, Taps};
+use super::{Dots, Rows, Strips, Taps};
 
 /// Samples in the middle of a sum, so many that they stay in registers.
 const BLOCK: usize = 32;
@@ -55,10 +55,10 @@ pub(super) fn vertical_many(source: Rows<'_>, taps: Taps<'_>, target: &mut [i16]
 }
 
 /// Sums up weighted samples of a row and rounds to whole samples.
-pub(super) fn dots(source: &[i16], dots: &Dots, target: &mut [u8]) {
-    for ((target, &first), weights) in
-        target.iter_mut().zip(&dots.firsts).zip(dots.weights.chunks_exact(dots.taps))
-    {
+pub(super) fn dots(source: &[i16], dots: &Dots, target: Strips<'_>) {
+    let weights = dots.weights.chunks_exact(dots.taps);
+    let sums = dots.firsts.iter().zip(weights).skip(target.start);
+    for (target, (&first, weights)) in target.samples.iter_mut().zip(sums) {
         let samples = &source[first as usize..][..dots.taps];
         let sum: i32 =
             samples.iter().zip(weights).map(|(&sample, &weight)| i32::from(sample) * i32::from(weight)).sum();

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use oggflv_common::simd::{Isa, Level};
 
-use super::{Dots, FourGroups, Groups, Kernels, Lanes, Rows, Taps, scalar};
+use super::{Dots, FourGroups, Groups, Kernels, Lanes, Rows, STRIP, Strips, Taps, scalar};
 
 /// What is added to a sum of weighted samples before it is shifted: 128, which samples between the passes lack, and
 /// one half.
@@ -152,12 +152,12 @@ unsafe fn vertical_block_avx2<const N: usize>(
 
 /// See `Kernels::dots`.
 #[target_feature(enable = "sse2")]
-fn dots_sse2(source: &[i16], dots: &Dots, target: &mut [u8]) {
-    dots.check(source.len(), target.len());
-    for (group, target) in target.chunks_mut(4).enumerate() {
+fn dots_sse2(source: &[i16], dots: &Dots, target: Strips<'_>) {
+    dots.check(source.len(), &target);
+    for (target, begin) in target.samples.chunks_mut(4).zip((target.start..).step_by(4)) {
         let mut sums = [_mm_setzero_si128(); 4];
         for (lane, sum) in sums.iter_mut().enumerate().take(target.len()) {
-            let i = group * 4 + lane;
+            let i = begin + lane;
             let first = dots.firsts[i] as usize;
             for tap in (0..dots.taps).step_by(8) {
                 // SAFETY: `check` has seen that source and weights have `taps` elements from here on, and `taps` is
@@ -194,16 +194,16 @@ fn round_sse2(sums: __m128i) -> __m128i {
 
 /// See `Kernels::dots`.
 #[target_feature(enable = "avx2")]
-fn dots_avx2(source: &[i16], dots: &Dots, target: &mut [u8]) {
-    dots.check(source.len(), target.len());
+fn dots_avx2(source: &[i16], dots: &Dots, target: Strips<'_>) {
+    dots.check(source.len(), &target);
     assert!(dots.taps.is_multiple_of(16));
-    for (eight, target) in target.chunks_mut(8).enumerate() {
+    for (target, first) in target.samples.chunks_mut(8).zip((target.start..).step_by(8)) {
         // SAFETY: `check` has seen that there are whole eights of target samples, that each has `taps` weights, and
         // that the source has as many samples from its first one on.
         let bytes = unsafe {
             match dots.taps {
-                16 => eight_dots_avx2(source, dots, eight, 16),
-                taps => eight_dots_avx2(source, dots, eight, taps),
+                16 => eight_dots_avx2(source, dots, first, 16),
+                taps => eight_dots_avx2(source, dots, first, taps),
             }
         };
         match <&mut [u8; 8]>::try_from(&mut *target) {
@@ -213,19 +213,19 @@ fn dots_avx2(source: &[i16], dots: &Dots, target: &mut [u8]) {
     }
 }
 
-/// Eight samples of the target.
+/// Eight samples of the target, from sample `begin` on.
 ///
 /// # Safety
 /// `taps`, a multiple of 16, must be that of `dots`; there must be that many weights for each of the eight, and as
 /// many samples in the source from its first one on.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn eight_dots_avx2(source: &[i16], dots: &Dots, eight: usize, taps: usize) -> [u8; 8] {
+unsafe fn eight_dots_avx2(source: &[i16], dots: &Dots, begin: usize, taps: usize) -> [u8; 8] {
     // SAFETY: as the caller promises.
     let products = |lane: usize, tap: usize| unsafe {
-        let first = *dots.firsts.as_ptr().add(8 * eight + lane) as usize;
+        let first = *dots.firsts.as_ptr().add(begin + lane) as usize;
         let samples = _mm256_loadu_si256(source.as_ptr().add(first + tap).cast());
-        let weights = dots.weights.as_ptr().add((8 * eight + lane) * taps + tap);
+        let weights = dots.weights.as_ptr().add((begin + lane) * taps + tap);
         _mm256_madd_epi16(samples, _mm256_loadu_si256(weights.cast()))
     };
     let mut sums = [_mm256_setzero_si256(); 8];
@@ -253,9 +253,9 @@ unsafe fn eight_dots_avx2(source: &[i16], dots: &Dots, eight: usize, taps: usize
 
 /// See `Kernels::groups`.
 #[target_feature(enable = "avx2")]
-fn groups_avx2(source: &[i16], groups: &Groups, target: &mut [u8]) {
-    groups.check(source.len(), target.len());
-    for (four, target) in groups.fours.iter().zip(target.chunks_mut(32)) {
+fn groups_avx2(source: &[i16], groups: &Groups, target: Strips<'_>) {
+    groups.check(source.len(), &target);
+    for (four, target) in groups.fours[target.start / STRIP..].iter().zip(target.samples.chunks_mut(STRIP)) {
         let weights = &groups.weights[four.weights..][..4 * four.pairs];
         // SAFETY: `check` has seen that the source reaches a vector beyond the last pair of samples that any group
         // starts from, and there are `pairs` weights for each group.
@@ -266,7 +266,7 @@ fn groups_avx2(source: &[i16], groups: &Groups, target: &mut [u8]) {
                 four_groups_avx2::<false>(source, four, weights)
             }
         };
-        match <&mut [u8; 32]>::try_from(&mut *target) {
+        match <&mut [u8; STRIP]>::try_from(&mut *target) {
             // SAFETY: 32 bytes is what the vector has.
             Ok(target) => unsafe { _mm256_storeu_si256(target.as_mut_ptr().cast(), samples) },
             Err(_) => {
