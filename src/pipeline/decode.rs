@@ -349,10 +349,13 @@ impl Link {
         let last = self.last.get_or_insert_with(|| Frame::new(PixelFormat::Yuv420, width, height));
         let (identification, source) = (self.decoder.identification(), self.placement.source);
         let picture = part(decoded, identification, source);
-        let changed = |pli: usize, columns: Range<usize>, rows: Range<usize>| {
+        let changed = |pli: usize, rows: Range<usize>| {
             let (left, top) = touched_plane(identification, source, pli);
-            let shift = |range: Range<usize>, by: usize| range.start + by..range.end + by;
-            is_first || has_changed(decoded, pli, shift(columns, left.start), shift(rows, top.start))
+            let rows = top.start + rows.start..top.start + rows.end;
+            let blocks = ChangedBlocks::new(&decoded.unchanged(pli), rows);
+            move |columns: Range<usize>| {
+                is_first || blocks.any(left.start + columns.start..left.start + columns.end)
+            }
         };
         if self.parallel {
             self.scaler.par_scale_changed(&picture, last, changed);
@@ -415,20 +418,31 @@ fn touched(origin: usize, start: usize, length: usize, shift: u32) -> Range<usiz
     (start >> shift) - first..(start + length).div_ceil(1 << shift) - first
 }
 
-/// Whether a part of a plane may differ from that of the picture before.
-fn has_changed(
-    decoded: &theora::DecodedFrame,
-    pli: usize,
-    columns: Range<usize>,
-    rows: Range<usize>,
-) -> bool {
-    let unchanged = decoded.unchanged(pli);
-    let blocks =
-        |range: Range<usize>, offset: usize| (offset + range.start) / 8..(offset + range.end).div_ceil(8);
-    let columns = blocks(columns, unchanged.x);
-    blocks(rows, unchanged.y)
-        .filter_map(|row| unchanged.row(row))
-        .any(|row| row[columns.clone()].iter().any(|&unchanged| !unchanged))
+/// The columns of blocks that may differ from those of the picture before in any of some rows of a plane.
+struct ChangedBlocks {
+    changed: Vec<bool>,
+    /// Where the picture region begins, in samples.
+    x: usize,
+}
+
+impl ChangedBlocks {
+    fn new(unchanged: &theora::UnchangedBlocks<'_>, rows: Range<usize>) -> Self {
+        let mut changed = vec![false; unchanged.columns];
+        for row in blocks(unchanged.y, rows).filter_map(|row| unchanged.row(row)) {
+            changed.iter_mut().zip(row).for_each(|(changed, unchanged)| *changed |= !unchanged);
+        }
+        Self { changed, x: unchanged.x }
+    }
+
+    /// Whether there are any in these columns of samples.
+    fn any(&self, columns: Range<usize>) -> bool {
+        self.changed[blocks(self.x, columns)].contains(&true)
+    }
+}
+
+/// The blocks that a range of samples touches.
+fn blocks(offset: usize, samples: Range<usize>) -> Range<usize> {
+    (offset + samples.start) / 8..(offset + samples.end).div_ceil(8)
 }
 
 #[cfg(test)]
@@ -560,7 +574,8 @@ mod tests {
                         assert!(frame == expected, "{size} {fit:?}");
                         let stands = |row: &usize| {
                             let rows = source.y + row..source.y + row + 1;
-                            !has_changed(&decoded, 0, source.x..source.x + source.width, rows)
+                            let changed = ChangedBlocks::new(&decoded.unchanged(0), rows);
+                            !changed.any(source.x..source.x + source.width)
                         };
                         standing += (0..source.height).filter(stands).count();
                     }

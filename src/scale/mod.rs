@@ -118,20 +118,20 @@ impl Scaler {
     /// If a plane of `source` has not the size that the region asks for, or `target` is not 4:2:0 or not of the
     /// scaler's size.
     pub fn scale(&self, source: &FrameView<'_>, target: &mut Frame) {
-        self.scale_changed(source, target, |_, _, _| true);
+        self.scale_changed(source, target, |_, _| |_| true);
     }
 
     /// The same where `target` was made of a picture of which `source` differs in parts only. `changed` is asked for
-    /// a plane, columns, and rows of `source` whether any sample there may differ. What does not depend on such samples
-    /// stays as it is.
+    /// a plane of `source` and some of its rows, and what it gives then for columns, whether any sample there may
+    /// differ. What does not depend on such samples stays as it is.
     ///
     /// # Panics
     /// As [`Self::scale`].
-    pub fn scale_changed(
+    pub fn scale_changed<Changed: Fn(Range<usize>) -> bool>(
         &self,
         source: &FrameView<'_>,
         target: &mut Frame,
-        changed: impl Fn(usize, Range<usize>, Range<usize>) -> bool,
+        changed: impl Fn(usize, Range<usize>) -> Changed,
     ) {
         self.tasks(source, target, changed).for_each(Task::run);
     }
@@ -140,21 +140,21 @@ impl Scaler {
     ///
     /// # Panics
     /// As [`Self::scale`].
-    pub fn par_scale_changed(
+    pub fn par_scale_changed<Changed: Fn(Range<usize>) -> bool>(
         &self,
         source: &FrameView<'_>,
         target: &mut Frame,
-        changed: impl Fn(usize, Range<usize>, Range<usize>) -> bool,
+        changed: impl Fn(usize, Range<usize>) -> Changed,
     ) {
         self.tasks(source, target, changed).collect::<Vec<_>>().into_par_iter().for_each(Task::run);
     }
 
     /// The bands of the target in which there is something to do.
-    fn tasks<'a>(
+    fn tasks<'a, Changed: Fn(Range<usize>) -> bool>(
         &'a self,
         source: &'a FrameView<'a>,
         target: &'a mut Frame,
-        changed: impl Fn(usize, Range<usize>, Range<usize>) -> bool,
+        changed: impl Fn(usize, Range<usize>) -> Changed,
     ) -> impl Iterator<Item = Task<'a>> {
         assert_eq!(target.format(), PixelFormat::Yuv420);
         for (pli, plane) in self.planes.iter().enumerate() {
@@ -169,7 +169,7 @@ impl Scaler {
                 bands.map(move |(band, target)| (pli, plane, band, target))
             });
         bands.filter_map(move |(pli, plane, band, target)| {
-            let columns = plane.stale(band, |columns, rows| changed(pli, columns, rows));
+            let columns = plane.stale(changed(pli, plane.bands[band].clone()));
             let source = &source.planes[pli];
             (!columns.is_empty()).then_some(Task { plane, source, first: band * BAND, columns, target })
         })
@@ -219,10 +219,10 @@ impl PlaneScaler {
     }
 
     /// The columns of a band that depend on what has changed in the source.
-    fn stale(&self, band: usize, changed: impl Fn(Range<usize>, Range<usize>) -> bool) -> Vec<Columns> {
+    fn stale(&self, changed: impl Fn(Range<usize>) -> bool) -> Vec<Columns> {
         let mut stale: Vec<Columns> = Vec::new();
         for (i, source) in self.strips.iter().enumerate() {
-            if !changed(source.clone(), self.bands[band].clone()) {
+            if !changed(source.clone()) {
                 continue;
             }
             let target = i * STRIP..((i + 1) * STRIP).min(self.target.0);
@@ -519,14 +519,13 @@ mod tests {
                         assert_eq!(target, expected, "{} on {threads} threads", level.name());
                     }
                     let mut target = Frame::new(PixelFormat::Yuv420, width, height);
-                    scaler.scale_changed(&source, &mut target, |_, _, _| false);
+                    scaler.scale_changed(&source, &mut target, |_, _| |_| false);
                     assert_eq!(target, Frame::new(PixelFormat::Yuv420, width, height), "nothing is made");
                     let is_first = |columns: Range<usize>, rows: Range<usize>| {
                         (columns.start / 40 + rows.start / 10).is_multiple_of(2)
                     };
-                    scaler.scale_changed(&source, &mut target, |_, columns, rows| is_first(columns, rows));
-                    scaler
-                        .par_scale_changed(&source, &mut target, |_, columns, rows| !is_first(columns, rows));
+                    scaler.scale_changed(&source, &mut target, |_, y| move |x| is_first(x, y.clone()));
+                    scaler.par_scale_changed(&source, &mut target, |_, y| move |x| !is_first(x, y.clone()));
                     assert_eq!(target, expected, "{} in parts", level.name());
                 }
             }
@@ -568,8 +567,10 @@ mod tests {
                     scaler.scale(&view(&after, &region), &mut expected);
                     let overlap = |a: &Range<usize>, b: &Range<usize>| a.start < b.end && b.start < a.end;
                     let mut target = old.clone();
-                    scaler.scale_changed(&view(&after, &region), &mut target, |plane, x, y| {
-                        plane == pli && overlap(&x, &columns) && overlap(&y, &rows)
+                    scaler.scale_changed(&view(&after, &region), &mut target, |plane, y| {
+                        let touched = plane == pli && overlap(&y, &rows);
+                        let columns = &columns;
+                        move |x| touched && overlap(&x, columns)
                     });
                     assert_eq!(target, expected, "{region:?}, plane {pli}, {columns:?}, {rows:?}");
                 }
@@ -583,8 +584,9 @@ mod tests {
         let region = Region { format: PixelFormat::Yuv420, x: 0, y: 0, width: 800, height: 400 };
         let source = noise(PixelFormat::Yuv420, 800, 400);
         let mut target = Frame::new(PixelFormat::Yuv420, 400, 240);
-        let changed =
-            |pli: usize, x: Range<usize>, y: Range<usize>| pli == 0 && x.contains(&400) && y.contains(&200);
+        let changed = |pli: usize, y: Range<usize>| {
+            move |x: Range<usize>| pli == 0 && x.contains(&400) && y.contains(&200)
+        };
         Scaler::new(&region, 400, 240).scale_changed(&source.view(), &mut target, changed);
         let black = Frame::new(PixelFormat::Yuv420, 400, 240);
         assert_eq!(target.planes[1..], black.planes[1..]);

@@ -13,6 +13,8 @@ mod scalar;
 #[allow(unsafe_code)] // Loads and stores of vectors go through pointers.
 mod x86;
 
+use std::ops::Range;
+
 use oggflv_common::simd::{Isa, Level};
 
 use super::filter::Axis;
@@ -48,6 +50,8 @@ struct Taps<'a> {
     /// What the sum starts from: -128, and what rounding down takes from the positive parts and leaves to the
     /// negative ones.
     bias: i16,
+    /// Rows that the next target row needs besides.
+    ahead: &'a Range<usize>,
 }
 
 /// Rows of samples, `stride` apart.
@@ -75,6 +79,8 @@ pub(in crate::scale) struct Vertical {
     taps: Vec<Tap>,
     /// Of each target row: where in `taps` it begins, where its negative weights begin, and where it ends.
     rows: Vec<[usize; 3]>,
+    /// Of each target row: the source rows that the next one needs besides.
+    ahead: Vec<Range<usize>>,
     kernel: fn(Rows<'_>, Taps<'_>, &mut [i16]),
 }
 
@@ -95,7 +101,12 @@ impl Vertical {
         }
         let few = rows.iter().all(|[begin, _, end]| end - begin <= MAX_TAPS);
         let kernel = if few { Kernels::new(level).vertical } else { scalar::vertical_many };
-        Self { taps, rows, kernel }
+        let end = |y: usize| {
+            let (first, weights) = axis.sample(y.min(axis.len() - 1));
+            first + weights.len()
+        };
+        let ahead = (0..axis.len()).map(|y| end(y)..end(y + 1)).collect();
+        Self { taps, rows, ahead, kernel }
     }
 
     /// Makes row `y` of the target from a source whose rows are `stride` apart.
@@ -103,7 +114,7 @@ impl Vertical {
         let [begin, split, end] = self.rows[y];
         let (positive, negative) = (&self.taps[begin..split], &self.taps[split..end]);
         let lost = (positive.len() as i32 - negative.len() as i32) / 2;
-        let taps = Taps { positive, negative, bias: (lost - (128 << 7)) as i16 };
+        let taps = Taps { positive, negative, bias: (lost - (128 << 7)) as i16, ahead: &self.ahead[y] };
         (self.kernel)(Rows { samples, stride }, taps, target);
     }
 }

@@ -136,6 +136,13 @@ unsafe fn vertical_block_avx2<const N: usize>(
             sums[n] = [_mm256_sub_epi16(sums[n][0], low), _mm256_sub_epi16(sums[n][1], high)];
         }
     }
+    for row in taps.ahead.clone() {
+        for n in (0..N).step_by(2) {
+            _mm_prefetch::<_MM_HINT_T0>(
+                source.samples.as_ptr().wrapping_add(row * source.stride + x + 32 * n).cast(),
+            );
+        }
+    }
     for n in 0..N {
         // The halves of `low` are samples 0 to 7 and 16 to 23, those of `high` the others.
         let [low, high] = sums[n];
