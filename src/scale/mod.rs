@@ -5,8 +5,9 @@
 //! the luma picture with coordinates that are half as large, and the planes are scaled one by one.
 //!
 //! A row of a target plane is made in two passes: weighted rows of the source are summed up to one row, then weighted
-//! samples of that row to samples of the target. Nothing is kept from one row to the next, so any part can be made at
-//! any time, on any thread.
+//! samples of that row to samples of the target. Where four samples each way suffice, as where a picture grows, it is
+//! the other way round: columns first, since what is made of a row serves several rows of the target. Nothing is kept
+//! from one band of rows to the next, so any part can be made at any time, on any thread.
 
 mod filter;
 mod kernels;
@@ -19,11 +20,14 @@ use rayon::prelude::*;
 
 pub use filter::Filter;
 use filter::{Axis, Span};
-use kernels::{Horizontal, Vertical};
+use kernels::{Growth, Horizontal, Vertical};
 
 /// Rows and columns of a target plane that are made, or stay as they are, together.
 const BAND: usize = 8;
 const STRIP: usize = kernels::STRIP;
+
+/// Rows that are worth a task of their own.
+const TALLEST: usize = 64;
 
 /// Which part of a coded frame is scaled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +53,7 @@ pub struct Scaler {
     planes: [PlaneScaler; 3],
 }
 
-/// A band of a plane of the target.
+/// Rows of a plane of the target in which there is something to do.
 struct Task<'a> {
     plane: &'a PlaneScaler,
     source: &'a PlaneView<'a>,
@@ -65,6 +69,7 @@ impl Task<'_> {
 }
 
 /// Columns of the target, whole strips, and the columns of the source that they are made of.
+#[derive(PartialEq)]
 struct Columns {
     target: Range<usize>,
     source: Range<usize>,
@@ -81,8 +86,15 @@ struct PlaneScaler {
     strips: Vec<Range<usize>>,
     /// The rows of the source that each band of the target is made of.
     bands: Vec<Range<usize>>,
-    /// The two passes; none where the plane is copied.
-    passes: Option<(Vertical, Horizontal)>,
+    passes: Passes,
+}
+
+/// How a plane is made.
+#[derive(Clone, Debug)]
+enum Passes {
+    Copy,
+    RowsFirst(Vertical, Horizontal),
+    ColumnsFirst(Growth),
 }
 
 impl Scaler {
@@ -133,7 +145,7 @@ impl Scaler {
         target: &mut Frame,
         changed: impl Fn(usize, Range<usize>) -> Changed,
     ) {
-        self.tasks(source, target, changed).for_each(Task::run);
+        self.tasks(source, target, changed).into_iter().for_each(Task::run);
     }
 
     /// As [`Self::scale_changed`], by all threads of the rayon pool that the caller is in.
@@ -146,33 +158,33 @@ impl Scaler {
         target: &mut Frame,
         changed: impl Fn(usize, Range<usize>) -> Changed,
     ) {
-        self.tasks(source, target, changed).collect::<Vec<_>>().into_par_iter().for_each(Task::run);
+        self.tasks(source, target, changed).into_par_iter().for_each(Task::run);
     }
 
-    /// The bands of the target in which there is something to do.
+    /// What there is to do: for bands of the target, several where they need the same.
     fn tasks<'a, Changed: Fn(Range<usize>) -> bool>(
         &'a self,
         source: &'a FrameView<'a>,
         target: &'a mut Frame,
         changed: impl Fn(usize, Range<usize>) -> Changed,
-    ) -> impl Iterator<Item = Task<'a>> {
+    ) -> Vec<Task<'a>> {
         assert_eq!(target.format(), PixelFormat::Yuv420);
-        for (pli, plane) in self.planes.iter().enumerate() {
-            let (source, target) = (&source.planes[pli], &target.planes[pli]);
-            assert_eq!(plane.source, (source.width, source.height), "size of plane {pli} of the source");
-            assert_eq!(plane.target, (target.width(), target.height()), "size of plane {pli} of the target");
-        }
-        let bands =
-            self.planes.iter().zip(&mut target.planes).enumerate().flat_map(|(pli, (plane, target))| {
-                let samples = BAND * target.width();
-                let bands = target.data_mut().chunks_mut(samples).enumerate();
-                bands.map(move |(band, target)| (pli, plane, band, target))
-            });
-        bands.filter_map(move |(pli, plane, band, target)| {
-            let columns = plane.stale(changed(pli, plane.bands[band].clone()));
+        let mut tasks = Vec::new();
+        for (pli, (plane, target)) in self.planes.iter().zip(&mut target.planes).enumerate() {
             let source = &source.planes[pli];
-            (!columns.is_empty()).then_some(Task { plane, source, first: band * BAND, columns, target })
-        })
+            let width = target.width();
+            assert_eq!(plane.source, (source.width, source.height), "size of plane {pli} of the source");
+            assert_eq!(plane.target, (width, target.height()), "size of plane {pli} of the target");
+            let (mut rest, mut made) = (target.data_mut(), 0);
+            for (rows, columns) in plane.stale(|rows| changed(pli, rows)) {
+                let target;
+                (_, rest) = rest.split_at_mut((rows.start - made) * width);
+                (target, rest) = rest.split_at_mut(rows.len() * width);
+                made = rows.end;
+                tasks.push(Task { plane, source, first: rows.start, columns, target });
+            }
+        }
+        tasks
     }
 }
 
@@ -212,14 +224,40 @@ impl PlaneScaler {
     fn new(columns: AxisMap, rows: AxisMap, filter: Filter, level: Level) -> Self {
         let (source, target) = ((columns.source, rows.source), (columns.target, rows.target));
         let (columns, rows) = (columns.weights(filter), rows.weights(filter));
-        let copies = columns.is_identity() && rows.is_identity();
-        let passes =
-            (!copies).then(|| (Vertical::new(&rows, level), Horizontal::new(&columns, source.0, level)));
+        let passes = if columns.is_identity() && rows.is_identity() {
+            Passes::Copy
+        } else if let Some(growth) = Growth::new(&columns, &rows, source.0, level) {
+            Passes::ColumnsFirst(growth)
+        } else {
+            Passes::RowsFirst(Vertical::new(&rows, level), Horizontal::new(&columns, source.0, level))
+        };
         Self { source, target, strips: columns.reaches(STRIP), bands: rows.reaches(BAND), passes }
     }
 
-    /// The columns of a band that depend on what has changed in the source.
-    fn stale(&self, changed: impl Fn(Range<usize>) -> bool) -> Vec<Columns> {
+    /// The rows of the target, and the columns there, that depend on what has changed in the source.
+    fn stale<Changed: Fn(Range<usize>) -> bool>(
+        &self,
+        changed: impl Fn(Range<usize>) -> Changed,
+    ) -> Vec<(Range<usize>, Vec<Columns>)> {
+        let mut stale: Vec<(Range<usize>, Vec<Columns>)> = Vec::new();
+        for (i, source) in self.bands.iter().enumerate() {
+            let rows = i * BAND..((i + 1) * BAND).min(self.target.1);
+            let columns = self.stale_columns(changed(source.clone()));
+            match stale.last_mut() {
+                _ if columns.is_empty() => {}
+                Some((above, same))
+                    if above.end == rows.start && above.len() < TALLEST && *same == columns =>
+                {
+                    above.end = rows.end;
+                }
+                _ => stale.push((rows, columns)),
+            }
+        }
+        stale
+    }
+
+    /// The columns of a band that depend on what has changed in some rows of the source.
+    fn stale_columns(&self, changed: impl Fn(Range<usize>) -> bool) -> Vec<Columns> {
         let mut stale: Vec<Columns> = Vec::new();
         for (i, source) in self.strips.iter().enumerate() {
             if !changed(source.clone()) {
@@ -239,18 +277,24 @@ impl PlaneScaler {
 
     /// Makes some columns of the rows of `target`, of which the first is row `first` of the plane.
     fn scale(&self, source: &PlaneView<'_>, first: usize, columns: &[Columns], target: &mut [u8]) {
-        let mut between = self.passes.as_ref().map_or(Vec::new(), |(_, horizontal)| horizontal.source_row());
-        for (row, y) in target.chunks_exact_mut(self.target.0).zip(first..) {
-            for Columns { target: columns, source: reach } in columns {
-                let target = &mut row[columns.clone()];
-                match &self.passes {
-                    None => target.copy_from_slice(&source.row(y)[reach.clone()]),
-                    Some((vertical, horizontal)) => {
-                        let samples = &source.data[reach.start..];
+        let mut between = match &self.passes {
+            Passes::RowsFirst(_, horizontal) => horizontal.source_row(),
+            _ => Vec::new(),
+        };
+        for Columns { target: columns, source: reach } in columns {
+            let rows = target.chunks_exact_mut(self.target.0).map(|row| &mut row[columns.clone()]);
+            match &self.passes {
+                Passes::Copy => {
+                    rows.zip(first..).for_each(|(row, y)| row.copy_from_slice(&source.row(y)[reach.clone()]));
+                }
+                Passes::RowsFirst(vertical, horizontal) => {
+                    let samples = &source.data[reach.start..];
+                    for (row, y) in rows.zip(first..) {
                         vertical.row(samples, source.stride, y, &mut between[reach.clone()]);
-                        horizontal.row(&between, columns.start, target);
+                        horizontal.row(&between, columns.start, row);
                     }
                 }
+                Passes::ColumnsFirst(growth) => growth.rows(source, columns.start, first, rows),
             }
         }
     }

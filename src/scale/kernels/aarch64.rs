@@ -13,6 +13,8 @@ pub(super) fn neon() -> Kernels {
         dots: |source, dots, target| unsafe { sum_dots(source, dots, target) },
         dot_lanes: 8,
         groups: None,
+        widen: scalar::widen,
+        blend: scalar::blend,
     }
 }
 

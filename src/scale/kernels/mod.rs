@@ -1,4 +1,4 @@
-//! The two passes of scaling, row by row, for each level of vector instructions.
+//! The two passes of scaling, in either order, for each level of vector instructions.
 //!
 //! `scalar` defines what the others compute, sample for sample.
 //!
@@ -15,6 +15,7 @@ mod x86;
 
 use std::ops::Range;
 
+use oggflv_common::PlaneView;
 use oggflv_common::simd::{Isa, Level};
 
 use super::filter::Axis;
@@ -121,13 +122,13 @@ impl Vertical {
 
 /// Some strips of a row of the target.
 #[derive(Debug)]
-struct Strips<'a> {
+struct Strips<'a, Sample = u8> {
     /// Where they begin in the row.
     start: usize,
-    samples: &'a mut [u8],
+    samples: &'a mut [Sample],
 }
 
-impl Strips<'_> {
+impl<Sample> Strips<'_, Sample> {
     /// Panics unless they lie in a row of `width` samples.
     fn check(&self, width: usize) {
         assert!(
@@ -319,6 +320,154 @@ impl Horizontal {
 /// Sums up weighted samples of a row, from weights in some layout.
 type HorizontalKernel<Layout> = fn(&[i16], &Layout, Strips<'_>);
 
+/// How a target is made where each of its samples takes four columns and four rows of the source at most, as where a
+/// picture grows: columns first, so that what is made of a row serves all rows of the target that need it.
+#[derive(Clone, Debug)]
+pub(in crate::scale) struct Growth {
+    columns: Quads,
+    rows: Vec<Quad>,
+    widen: fn(&[u8], &Quads, Strips<'_, i16>),
+    blend: fn([&[i16]; 4], [i16; 4], &mut [u8]),
+}
+
+/// The weights of four neighbours in the source.
+#[derive(Clone, Copy, Debug)]
+struct Quad {
+    first: usize,
+    /// How many of them are there.
+    count: usize,
+    weights: [i16; 4],
+}
+
+/// How the columns of a target are made of four columns of the source each.
+#[derive(Clone, Debug)]
+struct Quads {
+    /// Weights in units of 2^-12.
+    samples: Vec<Quad>,
+    /// The same in the order of vectors; none if sixteen neighbours lie too far apart, or the source is too narrow.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // Nobody else has a kernel for it.
+    sixteens: Vec<Sixteen>,
+    /// How long a source row has to be at least.
+    reach: usize,
+}
+
+/// Sixteen target samples. Each half of a vector is for eight of them, and has two bytes for each.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+struct Sixteen {
+    /// Which of sixteen source samples the first two and the last two weights are for.
+    order: [Lanes<[u8; 32]>; 2],
+    /// The weights, 64 x `high` + `low`.
+    high: [Lanes<[i8; 32]>; 2],
+    low: [Lanes<[i8; 32]>; 2],
+    /// The first of the sixteen source samples of each half.
+    firsts: [u32; 2],
+}
+
+impl Quad {
+    /// Those of an axis; `None` if there are more than four weights somewhere. The first ones never go back.
+    fn of(axis: &Axis) -> Option<Vec<Self>> {
+        let mut quads = Vec::with_capacity(axis.len());
+        let mut next = usize::MAX;
+        for i in (0..axis.len()).rev() {
+            let (first, weights) = axis.sample(i);
+            next = next.min(first);
+            let count = first - next + weights.len();
+            let mut quad = Self { first: next, count, weights: [0; 4] };
+            quad.weights.get_mut(first - next..count)?.copy_from_slice(weights);
+            quads.push(quad);
+        }
+        quads.reverse();
+        Some(quads)
+    }
+
+    /// With weights in units of 2^-12 whose sum stays 1.
+    fn rounded(self) -> Self {
+        let mut sum = 0;
+        let weights = self.weights.map(|weight| {
+            let before = (sum + 2) >> 2;
+            sum += weight;
+            ((sum + 2) >> 2) - before
+        });
+        Self { weights, ..self }
+    }
+}
+
+impl Quads {
+    fn new(samples: Vec<Quad>, source: usize) -> Self {
+        let sixteens = samples.chunks(16).map(|samples| Sixteen::new(samples, source));
+        let sixteens = sixteens.collect::<Option<Vec<_>>>().unwrap_or_default();
+        let reach = samples.iter().map(|quad| quad.first + quad.count).max().unwrap_or(0);
+        let reach = if sixteens.is_empty() { reach } else { reach.max(16) };
+        Self { samples, sixteens, reach }
+    }
+}
+
+impl Sixteen {
+    fn new(samples: &[Quad], source: usize) -> Option<Self> {
+        let mut sixteen = Self {
+            order: [Lanes([0; 32]); 2],
+            high: [Lanes([0; 32]); 2],
+            low: [Lanes([0; 32]); 2],
+            firsts: [0; 2],
+        };
+        for (half, samples) in samples.chunks(8).enumerate() {
+            let first = samples[0].first.min(source.checked_sub(16)?);
+            sixteen.firsts[half] = first as u32;
+            for (i, quad) in samples.iter().enumerate() {
+                for tap in 0..quad.count {
+                    let at = 16 * half + 2 * i + tap % 2;
+                    let place = quad.first - first + tap;
+                    if place >= 16 {
+                        return None;
+                    }
+                    sixteen.order[tap / 2].0[at] = place as u8;
+                    let high = (quad.weights[tap] + 32) >> 6;
+                    sixteen.high[tap / 2].0[at] = high as i8;
+                    sixteen.low[tap / 2].0[at] = (quad.weights[tap] - 64 * high) as i8;
+                }
+            }
+        }
+        Some(sixteen)
+    }
+}
+
+impl Growth {
+    /// `None` if there are more than four weights somewhere.
+    pub(in crate::scale) fn new(columns: &Axis, rows: &Axis, source: usize, level: Level) -> Option<Self> {
+        let columns: Vec<Quad> = Quad::of(columns)?.into_iter().map(Quad::rounded).collect();
+        let columns = Quads::new(columns, source);
+        let kernels = Kernels::new(level);
+        let widen = if columns.sixteens.is_empty() { scalar::widen } else { kernels.widen };
+        Some(Self { columns, rows: Quad::of(rows)?, widen, blend: kernels.blend })
+    }
+
+    /// Makes a part of some rows of the target, which begins at column `start`, a multiple of [`STRIP`]; the first row
+    /// is row `y` of the target.
+    pub(in crate::scale) fn rows<'a>(
+        &self,
+        source: &PlaneView<'_>,
+        start: usize,
+        y: usize,
+        targets: impl Iterator<Item = &'a mut [u8]>,
+    ) {
+        // Row `n` of the source, widened, is at n mod 4.
+        let mut widened: [Vec<i16>; 4] = Default::default();
+        let mut next = 0;
+        for (target, quad) in targets.zip(&self.rows[y..]) {
+            for row in quad.first.max(next)..quad.first + quad.count {
+                let samples = &mut widened[row % 4];
+                samples.resize(target.len(), 0);
+                (self.widen)(source.row(row), &self.columns, Strips { start, samples });
+                next = row + 1;
+            }
+            // Rows that are not there have no weight.
+            let rows = [0, 1, 2, 3].map(|i| &widened[(quad.first + i.min(quad.count - 1)) % 4][..]);
+            (self.blend)(rows, quad.weights, target);
+        }
+    }
+}
+
 /// The inner loops at one level.
 #[derive(Clone, Copy, Debug)]
 struct Kernels {
@@ -329,6 +478,11 @@ struct Kernels {
     dot_lanes: usize,
     /// The same from the other layout, where that is faster.
     groups: Option<HorizontalKernel<Groups>>,
+    /// Sums up four weighted samples of a row of bytes to samples as they are between the passes. Vectors take it from
+    /// `sixteens`, which are there.
+    widen: fn(&[u8], &Quads, Strips<'_, i16>),
+    /// Sums up four weighted rows of what `widen` makes; weights are in units of 1 / [`ONE`](super::filter::ONE).
+    blend: fn([&[i16]; 4], [i16; 4], &mut [u8]),
 }
 
 impl Kernels {
@@ -340,7 +494,14 @@ impl Kernels {
             Isa::Avx2 => x86::avx2(level),
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => aarch64::neon(),
-            _ => Self { vertical: scalar::vertical, dots: scalar::dots, dot_lanes: 8, groups: None },
+            _ => Self {
+                vertical: scalar::vertical,
+                dots: scalar::dots,
+                dot_lanes: 8,
+                groups: None,
+                widen: scalar::widen,
+                blend: scalar::blend,
+            },
         }
     }
 }
@@ -441,6 +602,43 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn every_level_grows_like_scalar() {
+        let mut random = Random(3);
+        for (source, axis) in axes() {
+            let rows = Axis::new(Filter::Bicubic, Span { start: 0.0, length: 9.0 }, 9, 14);
+            let samples: Vec<u8> = (0..9 * source).map(|_| random.byte()).collect();
+            let plane = PlaneView { width: source, height: 9, stride: source, data: &samples };
+            let width = axis.len();
+            // The columns from `start` on, of the rows from `y` on; others stay 0.
+            let make = |level: Level, start: usize, y: usize| {
+                let growth = Growth::new(&axis, &rows, source, level)?;
+                let mut target = vec![0; width * (14 - y)];
+                growth.rows(&plane, start, y, target.chunks_mut(width).map(|row| &mut row[start..]));
+                Some(target)
+            };
+            for start in (0..width).step_by(2 * STRIP) {
+                for y in [0, 5] {
+                    let expected = make(Level::SCALAR, start, y);
+                    for level in levels() {
+                        assert!(make(level, start, y) == expected, "{}, {source} to {width}", level.name());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn four_weights_are_what_growing_takes() {
+        let quads = |filter: Filter, source: usize, target: usize| {
+            Quad::of(&Axis::new(filter, Span { start: 0.0, length: source as f64 }, source, target)).is_some()
+        };
+        assert!(
+            quads(Filter::Bicubic, 640, 800) && quads(Filter::Bicubic, 7, 7) && quads(Filter::Bilinear, 9, 8)
+        );
+        assert!(!quads(Filter::Bicubic, 800, 640) && !quads(Filter::Lanczos3, 640, 800));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use oggflv_common::simd::{Isa, Level};
 
-use super::{Dots, FourGroups, Groups, Kernels, Lanes, Rows, STRIP, Strips, Taps, scalar};
+use super::{Dots, FourGroups, Groups, Kernels, Lanes, Quads, Rows, STRIP, Sixteen, Strips, Taps, scalar};
 
 /// What is added to a sum of weighted samples before it is shifted: 128, which samples between the passes lack, and
 /// one half.
@@ -19,6 +19,8 @@ pub(super) fn sse2() -> Kernels {
         dots: |source, dots, target| unsafe { dots_sse2(source, dots, target) },
         dot_lanes: 8,
         groups: None,
+        widen: scalar::widen,
+        blend: scalar::blend,
     }
 }
 
@@ -33,6 +35,10 @@ pub(super) fn avx2(level: Level) -> Kernels {
         dot_lanes: 16,
         // SAFETY: `level` proves that the machine has AVX2.
         groups: Some(|source, groups, target| unsafe { groups_avx2(source, groups, target) }),
+        // SAFETY: `level` proves that the machine has AVX2.
+        widen: |source, quads, target| unsafe { widen_avx2(source, quads, target) },
+        // SAFETY: `level` proves that the machine has AVX2.
+        blend: |rows, weights, target| unsafe { blend_avx2(rows, weights, target) },
     }
 }
 
@@ -328,4 +334,88 @@ unsafe fn four_groups_avx2<const IN_ORDER: bool>(
     let [a, b, c, d] = sums.map(|sum| _mm256_srai_epi32::<21>(sum));
     let packed = _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
     _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
+}
+
+/// See `Kernels::widen`.
+#[target_feature(enable = "avx2")]
+fn widen_avx2(source: &[u8], quads: &Quads, target: Strips<'_, i16>) {
+    target.check(quads.samples.len());
+    assert!(quads.sixteens.len() == quads.samples.len().div_ceil(16), "there are whole sixteens");
+    assert!(quads.reach <= source.len(), "the source row is long enough");
+    for (sixteen, target) in quads.sixteens[target.start / 16..].iter().zip(target.samples.chunks_mut(16)) {
+        // SAFETY: `reach`, which the source has, is at least that of each sixteen.
+        let samples = unsafe { sixteen_avx2(source, sixteen) };
+        match <&mut [i16; 16]>::try_from(&mut *target) {
+            // SAFETY: 16 words are what the vector has.
+            Ok(target) => unsafe { _mm256_storeu_si256(target.as_mut_ptr().cast(), samples) },
+            Err(_) => {
+                let mut rest = [0; 16];
+                // SAFETY: 16 words are what the vector has.
+                unsafe { _mm256_storeu_si256(rest.as_mut_ptr().cast(), samples) };
+                target.copy_from_slice(&rest[..target.len()]);
+            }
+        }
+    }
+}
+
+/// Sixteen samples between the passes.
+///
+/// # Safety
+/// The source must have sixteen samples from each of the `firsts` on.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn sixteen_avx2(source: &[u8], sixteen: &Sixteen) -> __m256i {
+    // SAFETY: as the caller promises; `Lanes` are aligned.
+    let (samples, order, high, low) = unsafe {
+        let [first, second] = sixteen.firsts.map(|first| source.as_ptr().add(first as usize).cast());
+        (
+            _mm256_inserti128_si256::<1>(
+                _mm256_castsi128_si256(_mm_loadu_si128(first)),
+                _mm_loadu_si128(second),
+            ),
+            [0, 1].map(|i| _mm256_load_si256(sixteen.order[i].0.as_ptr().cast())),
+            [0, 1].map(|i| _mm256_load_si256(sixteen.high[i].0.as_ptr().cast())),
+            [0, 1].map(|i| _mm256_load_si256(sixteen.low[i].0.as_ptr().cast())),
+        )
+    };
+    let pairs = order.map(|order| _mm256_shuffle_epi8(samples, order));
+    // No sum of two or four products leaves 16 bits: high weights are at most 68, low ones 32.
+    let sum = |weights: [__m256i; 2]| {
+        _mm256_add_epi16(
+            _mm256_maddubs_epi16(pairs[0], weights[0]),
+            _mm256_maddubs_epi16(pairs[1], weights[1]),
+        )
+    };
+    let (high, low) = (sum(high), sum(low));
+    let low = _mm256_srai_epi16::<5>(_mm256_add_epi16(low, _mm256_set1_epi16(1 << 4)));
+    // 64 x `high` in units of 2^-12 is twice as much in units of 1/128.
+    let high = _mm256_add_epi16(_mm256_add_epi16(high, high), _mm256_set1_epi16(-(128 << 7)));
+    _mm256_add_epi16(high, low)
+}
+
+/// See `Kernels::blend`.
+#[target_feature(enable = "avx2")]
+fn blend_avx2(rows: [&[i16]; 4], weights: [i16; 4], target: &mut [u8]) {
+    let width = target.len();
+    let rows = rows.map(|row| &row[..width]);
+    if width < 32 {
+        return scalar::blend(rows, weights, target);
+    }
+    let factors = weights.map(|weight| _mm256_set1_epi16(weight));
+    for x in (0..width).step_by(32) {
+        // The last block overlaps the one before.
+        let x = x.min(width - 32);
+        let words = |x: usize| {
+            let mut sum = _mm256_set1_epi16((128 << 6) + (1 << 5));
+            for (row, factor) in rows.iter().zip(factors) {
+                // SAFETY: rows have `width` samples, and there are 16 from `x` on.
+                let samples = unsafe { _mm256_loadu_si256(row.as_ptr().add(x).cast()) };
+                sum = _mm256_add_epi16(sum, _mm256_mulhrs_epi16(samples, factor));
+            }
+            _mm256_srai_epi16::<6>(sum)
+        };
+        let bytes = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi16(words(x), words(x + 16)));
+        // SAFETY: the target has `width` samples, and there are 32 from `x` on.
+        unsafe { _mm256_storeu_si256(target.as_mut_ptr().add(x).cast(), bytes) };
+    }
 }
