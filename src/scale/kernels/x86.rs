@@ -20,7 +20,8 @@ pub(super) fn sse2() -> Kernels {
         dot_lanes: 8,
         groups: None,
         widen: scalar::widen,
-        blend: scalar::blend,
+        // SAFETY: SSE2 belongs to x86-64.
+        blend: |rows, weights, target| unsafe { blend_sse2(rows, weights, target) },
     }
 }
 
@@ -391,6 +392,37 @@ unsafe fn sixteen_avx2(source: &[u8], sixteen: &Sixteen) -> __m256i {
     // 64 x `high` in units of 2^-12 is twice as much in units of 1/128.
     let high = _mm256_add_epi16(_mm256_add_epi16(high, high), _mm256_set1_epi16(-(128 << 7)));
     _mm256_add_epi16(high, low)
+}
+
+/// See `Kernels::blend`.
+#[target_feature(enable = "sse2")]
+fn blend_sse2(rows: [&[i16]; 4], weights: [i16; 4], target: &mut [u8]) {
+    let width = target.len();
+    let rows = rows.map(|row| &row[..width]);
+    if width < 16 {
+        return scalar::blend(rows, weights, target);
+    }
+    let factors = weights.map(|weight| _mm_set1_epi16(weight));
+    for x in (0..width).step_by(16) {
+        // The last block overlaps the one before.
+        let x = x.min(width - 16);
+        let words = |x: usize| {
+            let mut sum = _mm_set1_epi16((128 << 6) + (1 << 5));
+            for (row, factor) in rows.iter().zip(factors) {
+                // SAFETY: rows have `width` samples, and there are 8 from `x` on.
+                let samples = unsafe { _mm_loadu_si128(row.as_ptr().add(x).cast()) };
+                // The product shifted right by 15, rounded: two bits of the lower half decide.
+                let high = _mm_mulhi_epi16(samples, factor);
+                let low = _mm_srli_epi16::<14>(_mm_mullo_epi16(samples, factor));
+                let low = _mm_srli_epi16::<1>(_mm_add_epi16(low, _mm_set1_epi16(1)));
+                sum = _mm_add_epi16(sum, _mm_add_epi16(_mm_add_epi16(high, high), low));
+            }
+            _mm_srai_epi16::<6>(sum)
+        };
+        let bytes = _mm_packus_epi16(words(x), words(x + 8));
+        // SAFETY: the target has `width` samples, and there are 16 from `x` on.
+        unsafe { _mm_storeu_si128(target.as_mut_ptr().add(x).cast(), bytes) };
+    }
 }
 
 /// See `Kernels::blend`.
