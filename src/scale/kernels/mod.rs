@@ -18,7 +18,7 @@ use std::ops::Range;
 use oggflv_common::PlaneView;
 use oggflv_common::simd::{Isa, Level};
 
-use super::filter::Axis;
+use super::filter::{Axis, ONE};
 
 /// So many samples of a target row, or a multiple, may be made without the others.
 pub(super) const STRIP: usize = 32;
@@ -26,28 +26,44 @@ pub(super) const STRIP: usize = 32;
 /// Most rows that [`Kernels::vertical`] may sum up: what it rounds down at each one stays below an eighth of a step.
 const MAX_TAPS: usize = 32;
 
-/// A row that contributes to a target row.
+/// A row that contributes to a target row, or two of the same weight, whose samples are added first.
 #[derive(Clone, Copy, Debug)]
 struct Tap {
-    /// Its index in the source.
-    row: usize,
-    /// Magnitude of its weight in units of 2^-15; both halves of the 32 bits hold it, as vectors take it.
+    /// Their indices in the source; the same one twice if there is one only.
+    rows: [usize; 2],
+    /// Magnitude of the weight in units of 2^-15; both halves of the 32 bits hold it, as vectors take it.
     weight: u32,
 }
 
 impl Tap {
+    fn new(rows: [usize; 2], weight: i16) -> Self {
+        Self { rows, weight: 2 * u32::from(weight.unsigned_abs()) * 0x10001 }
+    }
+
     fn weight(self) -> u16 {
         self.weight as u16
     }
 }
 
-/// The rows that make a target row.
+/// The rows whose weights have one sign.
 #[derive(Clone, Copy, Debug)]
 struct Taps<'a> {
-    /// Those with a positive weight.
-    positive: &'a [Tap],
-    /// Those with a negative weight.
-    negative: &'a [Tap],
+    single: &'a [Tap],
+    /// Pairs of rows; weights are below 1/2.
+    paired: &'a [Tap],
+}
+
+impl Taps<'_> {
+    fn len(self) -> usize {
+        self.single.len() + self.paired.len()
+    }
+}
+
+/// The rows that make a target row.
+#[derive(Clone, Copy, Debug)]
+struct Sum<'a> {
+    positive: Taps<'a>,
+    negative: Taps<'a>,
     /// What the sum starts from: -128, and what rounding down takes from the positive parts and leaves to the
     /// negative ones.
     bias: i16,
@@ -64,25 +80,27 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     /// Panics unless all rows that contribute are there, with `width` samples.
-    fn check(&self, taps: Taps<'_>, width: usize) {
-        let is_there = |tap: &Tap| {
-            let end = tap.row.checked_mul(self.stride).and_then(|start| start.checked_add(width));
+    fn check(&self, sum: Sum<'_>, width: usize) {
+        let is_there = |row: usize| {
+            let end = row.checked_mul(self.stride).and_then(|start| start.checked_add(width));
             end.is_some_and(|end| end <= self.samples.len())
         };
-        assert!(taps.positive.iter().chain(taps.negative).all(is_there), "the rows are in the source");
+        let taps = [sum.positive, sum.negative].map(|taps| [taps.single, taps.paired]);
+        let taps = taps.as_flattened().iter().copied().flatten();
+        assert!(taps.flat_map(|tap| tap.rows).all(is_there), "the rows are in the source");
     }
 }
 
 /// How the rows of a target are made of the rows of a source.
 #[derive(Clone, Debug)]
 pub(in crate::scale) struct Vertical {
-    /// Those with a positive weight come first.
     taps: Vec<Tap>,
-    /// Of each target row: where in `taps` it begins, where its negative weights begin, and where it ends.
-    rows: Vec<[usize; 3]>,
+    /// Of each target row, where in `taps` these begin, and the last ones end: single rows with a positive weight,
+    /// paired ones, and the same with a negative weight.
+    rows: Vec<[usize; 5]>,
     /// Of each target row: the source rows that the next one needs besides.
     ahead: Vec<Range<usize>>,
-    kernel: fn(Rows<'_>, Taps<'_>, &mut [i16]),
+    kernel: fn(Rows<'_>, Sum<'_>, &mut [i16]),
 }
 
 impl Vertical {
@@ -90,17 +108,26 @@ impl Vertical {
         let mut taps = Vec::new();
         let mut rows = Vec::with_capacity(axis.len());
         for (first, weights) in axis.samples() {
-            let tap = |(i, weight): (usize, &i16)| {
-                // Twice the weight, in both halves.
-                Tap { row: first + i, weight: 2 * u32::from(weight.unsigned_abs()) * 0x10001 }
-            };
-            let begin = taps.len();
-            taps.extend(weights.iter().enumerate().filter(|(_, weight)| **weight > 0).map(tap));
-            let negative = taps.len();
-            taps.extend(weights.iter().enumerate().filter(|(_, weight)| **weight < 0).map(tap));
-            rows.push([begin, negative, taps.len()]);
+            let mut kinds: [Vec<Tap>; 4] = Default::default();
+            let mut rest: Vec<(usize, i16)> = (first..).zip(weights.iter().copied()).collect();
+            while let Some((row, weight)) = rest.pop() {
+                let same =
+                    rest.iter().position(|&(_, w)| w == weight && 2 * i32::from(w.abs()) < i32::from(ONE));
+                let other = same.map(|i| rest.remove(i).0);
+                let kind = 2 * usize::from(weight < 0) + usize::from(other.is_some());
+                if weight != 0 {
+                    kinds[kind].push(Tap::new([other.unwrap_or(row), row], weight));
+                }
+            }
+            let mut bounds = [taps.len(); 5];
+            for (kind, mut some) in kinds.into_iter().enumerate() {
+                some.reverse();
+                taps.extend(some);
+                bounds[kind + 1] = taps.len();
+            }
+            rows.push(bounds);
         }
-        let few = rows.iter().all(|[begin, _, end]| end - begin <= MAX_TAPS);
+        let few = rows.iter().all(|bounds| bounds[4] - bounds[0] <= MAX_TAPS);
         let kernel = if few { Kernels::new(level).vertical } else { scalar::vertical_many };
         let end = |y: usize| {
             let (first, weights) = axis.sample(y.min(axis.len() - 1));
@@ -112,11 +139,12 @@ impl Vertical {
 
     /// Makes row `y` of the target from a source whose rows are `stride` apart.
     pub(in crate::scale) fn row(&self, samples: &[u8], stride: usize, y: usize, target: &mut [i16]) {
-        let [begin, split, end] = self.rows[y];
-        let (positive, negative) = (&self.taps[begin..split], &self.taps[split..end]);
+        let [a, b, c, d, e] = self.rows[y];
+        let positive = Taps { single: &self.taps[a..b], paired: &self.taps[b..c] };
+        let negative = Taps { single: &self.taps[c..d], paired: &self.taps[d..e] };
         let lost = (positive.len() as i32 - negative.len() as i32) / 2;
-        let taps = Taps { positive, negative, bias: (lost - (128 << 7)) as i16, ahead: &self.ahead[y] };
-        (self.kernel)(Rows { samples, stride }, taps, target);
+        let sum = Sum { positive, negative, bias: (lost - (128 << 7)) as i16, ahead: &self.ahead[y] };
+        (self.kernel)(Rows { samples, stride }, sum, target);
     }
 }
 
@@ -145,7 +173,7 @@ struct Dots {
     firsts: Vec<u32>,
     /// Weights of a target sample, a multiple of the `lanes` of [`Dots::new`].
     taps: usize,
-    /// Weights in units of 1 / [`ONE`](super::filter::ONE), `taps` for each target sample.
+    /// Weights in units of 1 / [`ONE`], `taps` for each target sample.
     weights: Vec<i16>,
     /// Target samples.
     width: usize,
@@ -192,7 +220,7 @@ struct Lanes<T>(T);
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // Nobody else has a kernel for it.
 struct Groups {
     fours: Vec<FourGroups>,
-    /// Weights in units of 1 / [`ONE`](super::filter::ONE): for each four groups, for each pair, for each of the four.
+    /// Weights in units of 1 / [`ONE`]: for each four groups, for each pair, for each of the four.
     weights: Vec<Lanes<[[i16; 2]; 8]>>,
     /// Target samples.
     width: usize,
@@ -472,7 +500,7 @@ impl Growth {
 #[derive(Clone, Copy, Debug)]
 struct Kernels {
     /// Sums up weighted rows of as many samples as the target has.
-    vertical: fn(Rows<'_>, Taps<'_>, &mut [i16]),
+    vertical: fn(Rows<'_>, Sum<'_>, &mut [i16]),
     /// Sums up weighted samples of a row, which come in multiples of `dot_lanes`.
     dots: HorizontalKernel<Dots>,
     dot_lanes: usize,
@@ -481,7 +509,7 @@ struct Kernels {
     /// Sums up four weighted samples of a row of bytes to samples as they are between the passes. Vectors take it from
     /// `sixteens`, which are there.
     widen: fn(&[u8], &Quads, Strips<'_, i16>),
-    /// Sums up four weighted rows of what `widen` makes; weights are in units of 1 / [`ONE`](super::filter::ONE).
+    /// Sums up four weighted rows of what `widen` makes; weights are in units of 1 / [`ONE`].
     blend: fn([&[i16]; 4], [i16; 4], &mut [u8]),
 }
 

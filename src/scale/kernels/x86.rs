@@ -4,7 +4,9 @@ use std::arch::x86_64::*;
 
 use oggflv_common::simd::{Isa, Level};
 
-use super::{Dots, FourGroups, Groups, Kernels, Lanes, Quads, Rows, STRIP, Sixteen, Strips, Taps, scalar};
+use super::{
+    Dots, FourGroups, Groups, Kernels, Lanes, Quads, Rows, STRIP, Sixteen, Strips, Sum, Tap, scalar,
+};
 
 /// What is added to a sum of weighted samples before it is shifted: 128, which samples between the passes lack, and
 /// one half.
@@ -14,7 +16,7 @@ const HALF: i32 = (128 << 21) + (1 << 20);
 pub(super) fn sse2() -> Kernels {
     Kernels {
         // SAFETY: SSE2 belongs to x86-64.
-        vertical: |source, taps, target| unsafe { vertical_sse2(source, taps, target) },
+        vertical: |source, sum, target| unsafe { vertical_sse2(source, sum, target) },
         // SAFETY: SSE2 belongs to x86-64.
         dots: |source, dots, target| unsafe { dots_sse2(source, dots, target) },
         dot_lanes: 8,
@@ -30,7 +32,7 @@ pub(super) fn avx2(level: Level) -> Kernels {
     assert!(level.isa() == Isa::Avx2);
     Kernels {
         // SAFETY: `level` proves that the machine has AVX2.
-        vertical: |source, taps, target| unsafe { vertical_avx2(source, taps, target) },
+        vertical: |source, sum, target| unsafe { vertical_avx2(source, sum, target) },
         // SAFETY: `level` proves that the machine has AVX2.
         dots: |source, dots, target| unsafe { dots_avx2(source, dots, target) },
         dot_lanes: 16,
@@ -45,34 +47,45 @@ pub(super) fn avx2(level: Level) -> Kernels {
 
 /// See `Kernels::vertical`.
 #[target_feature(enable = "sse2")]
-fn vertical_sse2(source: Rows<'_>, taps: Taps<'_>, target: &mut [i16]) {
+fn vertical_sse2(source: Rows<'_>, sum: Sum<'_>, target: &mut [i16]) {
     /// Samples in two vectors.
     const BLOCK: usize = 16;
     let width = target.len();
     if width < BLOCK {
-        return scalar::vertical(source, taps, target);
+        return scalar::vertical(source, sum, target);
     }
-    source.check(taps, width);
+    source.check(sum, width);
     let zero = _mm_setzero_si128();
     for x in (0..width).step_by(BLOCK) {
         // The last block overlaps the one before.
         let x = x.min(width - BLOCK);
-        let mut sums = [_mm_set1_epi16(taps.bias); 2];
-        let parts = |row: usize, weight: u32| {
-            // SAFETY: `check` has seen `width` samples in this row, and `x` is at most `width - BLOCK`.
-            let samples =
-                unsafe { _mm_loadu_si128(source.samples.as_ptr().add(row * source.stride + x).cast()) };
-            let weight = _mm_set1_epi32(weight as i32);
+        let mut sums = [_mm_set1_epi16(sum.bias); 2];
+        // SAFETY: `check` has seen `width` samples in each row, and `x` is at most `width - BLOCK`.
+        let load = |row: usize| unsafe {
+            _mm_loadu_si128(source.samples.as_ptr().add(row * source.stride + x).cast())
+        };
+        let single = |tap: &Tap| {
+            let samples = load(tap.rows[0]);
             // A sample in the upper half of 16 bits, times the weight, shifted right by 16.
             [_mm_unpacklo_epi8(zero, samples), _mm_unpackhi_epi8(zero, samples)]
-                .map(|samples| _mm_mulhi_epu16(samples, weight))
+                .map(|samples| _mm_mulhi_epu16(samples, _mm_set1_epi32(tap.weight as i32)))
         };
-        for tap in taps.positive {
-            let [low, high] = parts(tap.row, tap.weight);
+        let paired = |tap: &Tap| {
+            let [upper, lower] = tap.rows.map(load);
+            // The sum times 2^7, times twice the weight.
+            let weight = _mm_slli_epi16::<1>(_mm_set1_epi32(tap.weight as i32));
+            [
+                _mm_add_epi16(_mm_unpacklo_epi8(upper, zero), _mm_unpacklo_epi8(lower, zero)),
+                _mm_add_epi16(_mm_unpackhi_epi8(upper, zero), _mm_unpackhi_epi8(lower, zero)),
+            ]
+            .map(|samples| _mm_mulhi_epu16(_mm_slli_epi16::<7>(samples), weight))
+        };
+        let positive = sum.positive;
+        for [low, high] in positive.single.iter().map(single).chain(positive.paired.iter().map(paired)) {
             sums = [_mm_add_epi16(sums[0], low), _mm_add_epi16(sums[1], high)];
         }
-        for tap in taps.negative {
-            let [low, high] = parts(tap.row, tap.weight);
+        let negative = sum.negative;
+        for [low, high] in negative.single.iter().map(single).chain(negative.paired.iter().map(paired)) {
             sums = [_mm_sub_epi16(sums[0], low), _mm_sub_epi16(sums[1], high)];
         }
         // SAFETY: `x` is at most `width - BLOCK`, and `target` has `width` samples.
@@ -86,26 +99,26 @@ fn vertical_sse2(source: Rows<'_>, taps: Taps<'_>, target: &mut [i16]) {
 
 /// See `Kernels::vertical`.
 #[target_feature(enable = "avx2")]
-fn vertical_avx2(source: Rows<'_>, taps: Taps<'_>, target: &mut [i16]) {
+fn vertical_avx2(source: Rows<'_>, sum: Sum<'_>, target: &mut [i16]) {
     let width = target.len();
     if width < 32 {
-        return vertical_sse2(source, taps, target);
+        return vertical_sse2(source, sum, target);
     }
-    source.check(taps, width);
+    source.check(sum, width);
     let mut x = 0;
     while x + 128 <= width {
         // SAFETY: `check` has seen `width` samples in all rows, and so many has the target.
-        unsafe { vertical_block_avx2::<4>(source, taps, target, x) };
+        unsafe { vertical_block_avx2::<4>(source, sum, target, x) };
         x += 128;
     }
     if x + 64 <= width {
         // SAFETY: as above.
-        unsafe { vertical_block_avx2::<2>(source, taps, target, x) };
+        unsafe { vertical_block_avx2::<2>(source, sum, target, x) };
         x += 64;
     }
     while x < width {
         // SAFETY: as above; the last block overlaps the one before.
-        unsafe { vertical_block_avx2::<1>(source, taps, target, x.min(width - 32)) };
+        unsafe { vertical_block_avx2::<1>(source, sum, target, x.min(width - 32)) };
         x += 32;
     }
 }
@@ -113,42 +126,61 @@ fn vertical_avx2(source: Rows<'_>, taps: Taps<'_>, target: &mut [i16]) {
 /// `N` times 32 samples from column `x` on.
 ///
 /// # Safety
-/// All rows of `taps` must be in `source`; they and the target must have all these samples.
+/// All rows of `sum` must be in `source`; they and the target must have all these samples.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn vertical_block_avx2<const N: usize>(
-    source: Rows<'_>,
-    taps: Taps<'_>,
-    target: &mut [i16],
-    x: usize,
-) {
+unsafe fn vertical_block_avx2<const N: usize>(source: Rows<'_>, sum: Sum<'_>, target: &mut [i16], x: usize) {
     let zero = _mm256_setzero_si256();
-    let mut sums = [[_mm256_set1_epi16(taps.bias); 2]; N];
-    let parts = |row: usize, weight: u32, n: usize| {
-        // SAFETY: as the caller promises.
-        let samples = unsafe {
-            _mm256_loadu_si256(source.samples.as_ptr().add(row * source.stride + x + 32 * n).cast())
-        };
-        let weight = _mm256_set1_epi32(weight as i32);
+    let mut sums = [[_mm256_set1_epi16(sum.bias); 2]; N];
+    // SAFETY: as the caller promises.
+    let load = |row: usize, n: usize| unsafe {
+        _mm256_loadu_si256(source.samples.as_ptr().add(row * source.stride + x + 32 * n).cast())
+    };
+    let single = |tap: &Tap, n: usize| {
+        let (samples, weight) = (load(tap.rows[0], n), _mm256_set1_epi32(tap.weight as i32));
         // A sample in the upper half of 16 bits, times the weight, shifted right by 16.
         [
             _mm256_mulhi_epu16(_mm256_unpacklo_epi8(zero, samples), weight),
             _mm256_mulhi_epu16(_mm256_unpackhi_epi8(zero, samples), weight),
         ]
     };
-    for tap in taps.positive {
+    let paired = |tap: &Tap, n: usize| {
+        let [upper, lower] = tap.rows.map(|row| load(row, n));
+        // The sum times 2^6, times four times the weight, which is below 1/2.
+        let weight = _mm256_slli_epi16::<2>(_mm256_set1_epi32(tap.weight as i32));
+        let add = |samples| _mm256_maddubs_epi16(samples, _mm256_set1_epi8(1 << 6));
+        [
+            _mm256_mulhi_epu16(add(_mm256_unpacklo_epi8(upper, lower)), weight),
+            _mm256_mulhi_epu16(add(_mm256_unpackhi_epi8(upper, lower)), weight),
+        ]
+    };
+    let add = |sum: [__m256i; 2], part: [__m256i; 2]| {
+        [_mm256_add_epi16(sum[0], part[0]), _mm256_add_epi16(sum[1], part[1])]
+    };
+    let subtract = |sum: [__m256i; 2], part: [__m256i; 2]| {
+        [_mm256_sub_epi16(sum[0], part[0]), _mm256_sub_epi16(sum[1], part[1])]
+    };
+    for tap in sum.positive.single {
         for n in 0..N {
-            let [low, high] = parts(tap.row, tap.weight, n);
-            sums[n] = [_mm256_add_epi16(sums[n][0], low), _mm256_add_epi16(sums[n][1], high)];
+            sums[n] = add(sums[n], single(tap, n));
         }
     }
-    for tap in taps.negative {
+    for tap in sum.positive.paired {
         for n in 0..N {
-            let [low, high] = parts(tap.row, tap.weight, n);
-            sums[n] = [_mm256_sub_epi16(sums[n][0], low), _mm256_sub_epi16(sums[n][1], high)];
+            sums[n] = add(sums[n], paired(tap, n));
         }
     }
-    for row in taps.ahead.clone() {
+    for tap in sum.negative.single {
+        for n in 0..N {
+            sums[n] = subtract(sums[n], single(tap, n));
+        }
+    }
+    for tap in sum.negative.paired {
+        for n in 0..N {
+            sums[n] = subtract(sums[n], paired(tap, n));
+        }
+    }
+    for row in sum.ahead.clone() {
         for n in (0..N).step_by(2) {
             let samples = source.samples.as_ptr().wrapping_add(row * source.stride + x + 32 * n);
             // Fetching ahead changes nothing that a program sees, wherever the pointer leads.
