@@ -2,8 +2,8 @@
 //!
 //! `scalar` defines what the others compute, sample for sample.
 //!
-//! Between the passes a sample `v` is (v - 128) x 128 in 16 bits, which leaves room for overshoot: `v` may be from
-//! -128 to almost 384.
+//! Rows first, a sample `v` is (v - 128) x 128 in 16 bits between the passes, which leaves room for overshoot: `v` may
+//! be from -128 to almost 384. Columns first, it is v x 64.
 
 #[cfg(target_arch = "aarch64")]
 #[allow(unsafe_code)] // Loads and stores of vectors go through pointers.
@@ -506,7 +506,7 @@ struct Kernels {
     dot_lanes: usize,
     /// The same from the other layout, where that is faster.
     groups: Option<HorizontalKernel<Groups>>,
-    /// Sums up four weighted samples of a row of bytes to samples as they are between the passes. Vectors take it from
+    /// Sums up four weighted samples of a row of bytes to samples in units of 1/64. Vectors take it from
     /// `sixteens`, which are there.
     widen: fn(&[u8], &Quads, Strips<'_, i16>),
     /// Sums up four weighted rows of what `widen` makes; weights are in units of 1 / [`ONE`].

@@ -55,22 +55,22 @@ pub(super) fn dots(source: &[i16], dots: &Dots, target: Strips<'_>) {
     }
 }
 
-/// Sums up four weighted samples of a row, rounded to 1/128.
+/// Sums up four weighted samples of a row, rounded down to 1/64.
 pub(super) fn widen(source: &[u8], quads: &Quads, target: Strips<'_, i16>) {
     for (target, quad) in target.samples.iter_mut().zip(&quads.samples[target.start..]) {
         let samples = &source[quad.first..][..quad.count];
         let products = samples.iter().zip(quad.weights).map(|(&sample, w)| i32::from(sample) * i32::from(w));
-        *target = (((products.sum::<i32>() + (1 << 4)) >> 5) - (128 << 7)) as i16;
+        *target = (products.sum::<i32>() >> 6) as i16;
     }
 }
 
-/// Sums up four weighted rows, each part rounded to 1/64, and rounds to whole samples.
+/// Sums up four weighted rows, each part rounded to 1/32, and rounds to whole samples.
 pub(super) fn blend(rows: [&[i16]; 4], weights: [i16; 4], target: &mut [u8]) {
     let rows = rows.map(|row| &row[..target.len()]);
     for (i, target) in target.iter_mut().enumerate() {
         let part =
             |row: usize| ((i32::from(rows[row][i]) * i32::from(weights[row]) + (1 << 14)) >> 15) as i16;
         let sum = [1, 2, 3].into_iter().fold(part(0), |sum, row| sum.wrapping_add(part(row)));
-        *target = (sum.wrapping_add((128 << 6) + (1 << 5)) >> 6).clamp(0, 255) as u8;
+        *target = (sum.wrapping_add(1 << 4) >> 5).clamp(0, 255) as u8;
     }
 }

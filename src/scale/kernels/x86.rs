@@ -420,9 +420,8 @@ unsafe fn sixteen_avx2(source: &[u8], sixteen: &Sixteen) -> __m256i {
         )
     };
     let (high, low) = (sum(high), sum(low));
-    let low = _mm256_srai_epi16::<5>(_mm256_add_epi16(low, _mm256_set1_epi16(1 << 4)));
-    // 64 x `high` in units of 2^-12 is twice as much in units of 1/128.
-    let high = _mm256_add_epi16(_mm256_add_epi16(high, high), _mm256_set1_epi16(-(128 << 7)));
+    // `high` is in units of 1/64.
+    let low = _mm256_srai_epi16::<6>(low);
     _mm256_add_epi16(high, low)
 }
 
@@ -439,7 +438,7 @@ fn blend_sse2(rows: [&[i16]; 4], weights: [i16; 4], target: &mut [u8]) {
         // The last block overlaps the one before.
         let x = x.min(width - 16);
         let words = |x: usize| {
-            let mut sum = _mm_set1_epi16((128 << 6) + (1 << 5));
+            let mut sum = _mm_set1_epi16(1 << 4);
             for (row, factor) in rows.iter().zip(factors) {
                 // SAFETY: rows have `width` samples, and there are 8 from `x` on.
                 let samples = unsafe { _mm_loadu_si128(row.as_ptr().add(x).cast()) };
@@ -449,7 +448,7 @@ fn blend_sse2(rows: [&[i16]; 4], weights: [i16; 4], target: &mut [u8]) {
                 let low = _mm_srli_epi16::<1>(_mm_add_epi16(low, _mm_set1_epi16(1)));
                 sum = _mm_add_epi16(sum, _mm_add_epi16(_mm_add_epi16(high, high), low));
             }
-            _mm_srai_epi16::<6>(sum)
+            _mm_srai_epi16::<5>(sum)
         };
         let bytes = _mm_packus_epi16(words(x), words(x + 8));
         // SAFETY: the target has `width` samples, and there are 16 from `x` on.
@@ -470,13 +469,13 @@ fn blend_avx2(rows: [&[i16]; 4], weights: [i16; 4], target: &mut [u8]) {
         // The last block overlaps the one before.
         let x = x.min(width - 32);
         let words = |x: usize| {
-            let mut sum = _mm256_set1_epi16((128 << 6) + (1 << 5));
+            let mut sum = _mm256_set1_epi16(1 << 4);
             for (row, factor) in rows.iter().zip(factors) {
                 // SAFETY: rows have `width` samples, and there are 16 from `x` on.
                 let samples = unsafe { _mm256_loadu_si256(row.as_ptr().add(x).cast()) };
                 sum = _mm256_add_epi16(sum, _mm256_mulhrs_epi16(samples, factor));
             }
-            _mm256_srai_epi16::<6>(sum)
+            _mm256_srai_epi16::<5>(sum)
         };
         let bytes = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi16(words(x), words(x + 16)));
         // SAFETY: the target has `width` samples, and there are 32 from `x` on.
