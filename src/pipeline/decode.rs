@@ -342,21 +342,25 @@ impl Link {
         Self { decoder, placement, scaler, last: None, parallel }
     }
 
-    /// Scales a picture into `frame`, if there is one. Only rows that changed since the last picture are made anew.
+    /// Scales a picture into `frame`, if there is one. Only what has changed since the last picture is made anew.
     fn scale(&mut self, decoded: &theora::DecodedFrame, frame: Option<Frame>) -> Frame {
         let Rectangle { x, y, width, height } = self.placement.target;
-        let mut stale = vec![self.last.is_none(); height];
+        let is_first = self.last.is_none();
         let last = self.last.get_or_insert_with(|| Frame::new(PixelFormat::Yuv420, width, height));
-        let picture = part(decoded, self.decoder.identification(), self.placement.source);
-        for rows in runs(&changed_rows(decoded, self.placement.source)) {
-            stale[self.scaler.dependents(rows)].fill(true);
-        }
-        for rows in runs(&stale) {
-            if self.parallel {
-                self.scaler.par_scale_rows(&picture, last, rows);
-            } else {
-                self.scaler.scale_rows(&picture, last, rows);
+        let (identification, source) = (self.decoder.identification(), self.placement.source);
+        let picture = part(decoded, identification, source);
+        let changed = |pli: usize, rows: Range<usize>| {
+            let (left, top) = touched_plane(identification, source, pli);
+            let rows = top.start + rows.start..top.start + rows.end;
+            let blocks = ChangedBlocks::new(&decoded.unchanged(pli), rows);
+            move |columns: Range<usize>| {
+                is_first || blocks.any(left.start + columns.start..left.start + columns.end)
             }
+        };
+        if self.parallel {
+            self.scaler.par_scale_changed(&picture, last, changed);
+        } else {
+            self.scaler.scale_changed(&picture, last, changed);
         }
         let size = self.placement.size;
         let mut frame = frame.unwrap_or_else(|| Frame::new(PixelFormat::Yuv420, size.0, size.1));
@@ -384,16 +388,26 @@ fn part<'a>(
     rectangle: Rectangle,
 ) -> FrameView<'a> {
     let mut view = decoded.picture();
-    let (shift_x, shift_y) = identification.pixel_format.chroma_shift();
     for (pli, plane) in view.planes.iter_mut().enumerate() {
-        let shifts = if pli == 0 { (0, 0) } else { (shift_x, shift_y) };
-        let columns = touched(identification.picture_x, rectangle.x, rectangle.width, shifts.0);
-        let rows = touched(identification.picture_y, rectangle.y, rectangle.height, shifts.1);
+        let (columns, rows) = touched_plane(identification, rectangle, pli);
         let start = rows.start * plane.stride + columns.start;
         (plane.width, plane.height) = (columns.len(), rows.len());
         plane.data = &plane.data[start..start + (plane.height - 1) * plane.stride + plane.width];
     }
     view
+}
+
+/// The columns and the rows of a plane that a part of the picture region touches.
+fn touched_plane(
+    identification: &theora::Identification,
+    part: Rectangle,
+    pli: usize,
+) -> (Range<usize>, Range<usize>) {
+    let shifts = if pli == 0 { (0, 0) } else { identification.pixel_format.chroma_shift() };
+    (
+        touched(identification.picture_x, part.x, part.width, shifts.0),
+        touched(identification.picture_y, part.y, part.height, shifts.1),
+    )
 }
 
 /// The samples of a plane that luma samples from `start` on touch, counted from those that `origin` touches, from where
@@ -404,37 +418,31 @@ fn touched(origin: usize, start: usize, length: usize, shift: u32) -> Range<usiz
     (start >> shift) - first..(start + length).div_ceil(1 << shift) - first
 }
 
-/// Which luma rows of a part of the picture region may differ from those of the picture before.
-fn changed_rows(decoded: &theora::DecodedFrame, part: Rectangle) -> Vec<bool> {
-    let height = decoded.picture().planes[0].height;
-    let mut changed = vec![false; height];
-    for pli in 0..3 {
-        let blocks = decoded.unchanged(pli);
-        let plane_rows = decoded.picture().planes[pli].height;
-        // Luma rows for each row of the plane.
-        let scale = if plane_rows < height { 2 } else { 1 };
-        for row in 0..blocks.rows {
-            if blocks.row(row).is_some_and(|blocks| !blocks.iter().all(|&unchanged| unchanged)) {
-                // A chroma row at an odd offset belongs to a luma row before its first one, too.
-                let start = (scale * (8 * row).saturating_sub(blocks.y)).saturating_sub(scale - 1);
-                let end = scale * (8 * (row + 1)).saturating_sub(blocks.y);
-                changed[start.min(height)..end.min(height)].fill(true);
-            }
-        }
-    }
-    changed[part.y..part.y + part.height].to_vec()
+/// The columns of blocks that may differ from those of the picture before in any of some rows of a plane.
+struct ChangedBlocks {
+    changed: Vec<bool>,
+    /// Where the picture region begins, in samples.
+    x: usize,
 }
 
-/// The runs of rows that are marked.
-fn runs(marked: &[bool]) -> Vec<Range<usize>> {
-    let mut runs: Vec<Range<usize>> = Vec::new();
-    for (row, _) in marked.iter().enumerate().filter(|(_, marked)| **marked) {
-        match runs.last_mut() {
-            Some(run) if run.end == row => run.end += 1,
-            _ => runs.push(row..row + 1),
+impl ChangedBlocks {
+    fn new(unchanged: &theora::UnchangedBlocks<'_>, rows: Range<usize>) -> Self {
+        let mut changed = vec![false; unchanged.columns];
+        for row in blocks(unchanged.y, rows).filter_map(|row| unchanged.row(row)) {
+            changed.iter_mut().zip(row).for_each(|(changed, unchanged)| *changed |= !unchanged);
         }
+        Self { changed, x: unchanged.x }
     }
-    runs
+
+    /// Whether there are any in these columns of samples.
+    fn any(&self, columns: Range<usize>) -> bool {
+        self.changed[blocks(self.x, columns)].contains(&true)
+    }
+}
+
+/// The blocks that a range of samples touches.
+fn blocks(offset: usize, samples: Range<usize>) -> Range<usize> {
+    (offset + samples.start) / 8..(offset + samples.end).div_ceil(8)
 }
 
 #[cfg(test)]
@@ -564,8 +572,12 @@ mod tests {
                         expected.planes[2].data_mut().fill(128);
                         copy(&inner.view(), (0, 0), &mut expected, (x, y));
                         assert!(frame == expected, "{size} {fit:?}");
-                        let changed = changed_rows(&decoded, source);
-                        standing += changed.iter().filter(|changed| !**changed).count();
+                        let stands = |row: &usize| {
+                            let rows = source.y + row..source.y + row + 1;
+                            let changed = ChangedBlocks::new(&decoded.unchanged(0), rows);
+                            !changed.any(source.x..source.x + source.width)
+                        };
+                        standing += (0..source.height).filter(stands).count();
                     }
                     _ => assert!(matches!(decoded.kind(), Ok(theora::FrameKind::Repeat))),
                 }

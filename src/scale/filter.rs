@@ -149,15 +149,15 @@ impl Axis {
         self.samples().enumerate().all(|(i, (first, weights))| first == i && weights == [ONE])
     }
 
-    /// The target samples, from the first to the last, that depend on any of the source samples.
-    pub(super) fn dependents(&self, source: &Range<usize>) -> Range<usize> {
-        let depends = |i: &usize| {
-            let (first, weights) = self.sample(*i);
-            !source.is_empty() && first < source.end && source.start < first + weights.len()
+    /// The source samples, from the first to the last, that so many target samples at a time are made of.
+    pub(super) fn reaches(&self, length: usize) -> Vec<Range<usize>> {
+        let samples: Vec<(usize, &[i16])> = self.samples().collect();
+        let reach = |samples: &[(usize, &[i16])]| {
+            let first = samples.iter().map(|(first, _)| *first).min().unwrap_or(0);
+            let end = samples.iter().map(|(first, weights)| first + weights.len()).max().unwrap_or(0);
+            first..end
         };
-        let first = (0..self.len()).find(depends);
-        let last = (0..self.len()).rfind(depends);
-        first.zip(last).map_or(0..0, |(first, last)| first..last + 1)
+        samples.chunks(length).map(reach).collect()
     }
 }
 
@@ -245,19 +245,20 @@ mod tests {
     }
 
     #[test]
-    fn dependents_are_those_with_a_weight() {
+    fn reaches_are_of_all_that_have_a_weight() {
         for (source, target) in [(20, 9), (9, 20), (7, 7), (100, 1)] {
             let axis = Axis::new(Filter::Bicubic, Span { start: 0.0, length: source as f64 }, source, target);
-            for range in [0..1, 3..5, source - 1..source, 0..source, 4..4] {
-                let touching: Vec<usize> = (0..target)
-                    .filter(|&i| {
-                        let (first, weights) = axis.sample(i);
-                        range.clone().any(|x| x >= first && x < first + weights.len())
-                    })
-                    .collect();
-                let expected =
-                    touching.first().map_or(0..0, |&first| first..touching[touching.len() - 1] + 1);
-                assert_eq!(axis.dependents(&range), expected, "{source} to {target}, {range:?}");
+            for length in [1, 4, 64] {
+                let reaches = axis.reaches(length);
+                assert_eq!(reaches.len(), target.div_ceil(length));
+                for (i, reach) in reaches.iter().enumerate() {
+                    let samples = (i * length..target.min((i + 1) * length)).map(|i| axis.sample(i));
+                    let touched = |x: usize| {
+                        samples.clone().any(|(first, weights)| (first..first + weights.len()).contains(&x))
+                    };
+                    let expected: Vec<usize> = (0..source).filter(|&x| touched(x)).collect();
+                    assert_eq!(reach.clone().collect::<Vec<_>>(), expected, "{source} to {target}");
+                }
             }
         }
     }

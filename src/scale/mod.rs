@@ -5,8 +5,9 @@
 //! the luma picture with coordinates that are half as large, and the planes are scaled one by one.
 //!
 //! A row of a target plane is made in two passes: weighted rows of the source are summed up to one row, then weighted
-//! samples of that row to samples of the target. Nothing is kept from one row to the next, so any rows can be made at
-//! any time, on any thread.
+//! samples of that row to samples of the target. Where four samples each way suffice, as where a picture grows, it is
+//! the other way round: columns first, since what is made of a row serves several rows of the target. Nothing is kept
+//! from one band of rows to the next, so any part can be made at any time, on any thread.
 
 mod filter;
 mod kernels;
@@ -19,10 +20,14 @@ use rayon::prelude::*;
 
 pub use filter::Filter;
 use filter::{Axis, Span};
-use kernels::{Horizontal, Vertical};
+use kernels::{Growth, Horizontal, Vertical};
 
-/// Samples of the target that are worth a task of its own.
-const TASK_SAMPLES: usize = 1 << 16;
+/// Rows and columns of a target plane that are made, or stay as they are, together.
+const BAND: usize = 8;
+const STRIP: usize = kernels::STRIP;
+
+/// Rows that are worth a task of their own.
+const TALLEST: usize = 64;
 
 /// Which part of a coded frame is scaled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,23 +51,28 @@ pub struct Region {
 #[derive(Clone, Debug)]
 pub struct Scaler {
     planes: [PlaneScaler; 3],
-    /// The first luma row of the region in the coded frame, and the vertical chroma subsampling there.
-    top: usize,
-    shift: u32,
 }
 
-/// Some rows of a plane of the target.
+/// Rows of a plane of the target in which there is something to do.
 struct Task<'a> {
     plane: &'a PlaneScaler,
     source: &'a PlaneView<'a>,
     first: usize,
+    columns: Vec<Columns>,
     target: &'a mut [u8],
 }
 
 impl Task<'_> {
     fn run(self) {
-        self.plane.scale(self.source, self.first, self.target);
+        self.plane.scale(self.source, self.first, &self.columns, self.target);
     }
+}
+
+/// Columns of the target, whole strips, and the columns of the source that they are made of.
+#[derive(PartialEq)]
+struct Columns {
+    target: Range<usize>,
+    source: Range<usize>,
 }
 
 /// Scales one plane.
@@ -72,10 +82,19 @@ struct PlaneScaler {
     source: (usize, usize),
     /// Size of the target's plane.
     target: (usize, usize),
-    /// How target rows are made of source rows.
-    rows: Axis,
-    /// The two passes; none where the plane is copied.
-    passes: Option<(Vertical, Horizontal)>,
+    /// The columns of the source that each strip of the target is made of.
+    strips: Vec<Range<usize>>,
+    /// The rows of the source that each band of the target is made of.
+    bands: Vec<Range<usize>>,
+    passes: Passes,
+}
+
+/// How a plane is made.
+#[derive(Clone, Debug)]
+enum Passes {
+    Copy,
+    RowsFirst(Vertical, Horizontal),
+    ColumnsFirst(Growth),
 }
 
 impl Scaler {
@@ -99,7 +118,7 @@ impl Scaler {
             let rows = AxisMap::new(region.y, region.height, shift_y, height, target_shift);
             PlaneScaler::new(columns, rows, filter, level)
         });
-        Self { planes, top: region.y, shift: region.format.chroma_shift().1 }
+        Self { planes }
     }
 
     /// Scales `source` to all of `target`.
@@ -111,35 +130,43 @@ impl Scaler {
     /// If a plane of `source` has not the size that the region asks for, or `target` is not 4:2:0 or not of the
     /// scaler's size.
     pub fn scale(&self, source: &FrameView<'_>, target: &mut Frame) {
-        let rows = 0..target.height();
-        self.scale_rows(source, target, rows);
+        self.scale_changed(source, target, |_, _| |_| true);
     }
 
-    /// The same for some of the target's rows, given as rows of its luma plane. A chroma row belongs to the upper of
-    /// its two luma rows. Other rows of the target stay as they are, and rows of the source that do not contribute
-    /// are not read.
+    /// The same where `target` was made of a picture of which `source` differs in parts only. `changed` is asked for
+    /// a plane of `source` and some of its rows, and what it gives then for columns, whether any sample there may
+    /// differ. What does not depend on such samples stays as it is.
     ///
     /// # Panics
-    /// As [`Self::scale`], and if there are no such rows.
-    pub fn scale_rows(&self, source: &FrameView<'_>, target: &mut Frame, rows: Range<usize>) {
-        self.tasks(source, target, rows, usize::MAX).into_iter().for_each(Task::run);
+    /// As [`Self::scale`].
+    pub fn scale_changed<Changed: Fn(Range<usize>) -> bool>(
+        &self,
+        source: &FrameView<'_>,
+        target: &mut Frame,
+        changed: impl Fn(usize, Range<usize>) -> Changed,
+    ) {
+        self.tasks(source, target, changed).into_iter().for_each(Task::run);
     }
 
-    /// As [`Self::scale_rows`], by all threads of the rayon pool that the caller is in.
+    /// As [`Self::scale_changed`], by all threads of the rayon pool that the caller is in.
     ///
     /// # Panics
-    /// As [`Self::scale_rows`].
-    pub fn par_scale_rows(&self, source: &FrameView<'_>, target: &mut Frame, rows: Range<usize>) {
-        self.tasks(source, target, rows, TASK_SAMPLES).into_par_iter().for_each(Task::run);
+    /// As [`Self::scale`].
+    pub fn par_scale_changed<Changed: Fn(Range<usize>) -> bool>(
+        &self,
+        source: &FrameView<'_>,
+        target: &mut Frame,
+        changed: impl Fn(usize, Range<usize>) -> Changed,
+    ) {
+        self.tasks(source, target, changed).into_par_iter().for_each(Task::run);
     }
 
-    /// Cuts the work up into tasks of about so many samples of the target.
-    fn tasks<'a>(
+    /// What there is to do: for bands of the target, several where they need the same.
+    fn tasks<'a, Changed: Fn(Range<usize>) -> bool>(
         &'a self,
         source: &'a FrameView<'a>,
         target: &'a mut Frame,
-        rows: Range<usize>,
-        task_samples: usize,
+        changed: impl Fn(usize, Range<usize>) -> Changed,
     ) -> Vec<Task<'a>> {
         assert_eq!(target.format(), PixelFormat::Yuv420);
         let mut tasks = Vec::new();
@@ -148,37 +175,16 @@ impl Scaler {
             let width = target.width();
             assert_eq!(plane.source, (source.width, source.height), "size of plane {pli} of the source");
             assert_eq!(plane.target, (width, target.height()), "size of plane {pli} of the target");
-            let rows = if pli == 0 { rows.clone() } else { rows.start.div_ceil(2)..rows.end.div_ceil(2) };
-            let task_rows = task_samples.div_ceil(width).min(target.height());
-            let samples = &mut target.data_mut()[rows.start * width..rows.end * width];
-            for (i, target) in samples.chunks_mut(task_rows * width).enumerate() {
-                tasks.push(Task { plane, source, first: rows.start + i * task_rows, target });
+            let (mut rest, mut made) = (target.data_mut(), 0);
+            for (rows, columns) in plane.stale(|rows| changed(pli, rows)) {
+                let target;
+                (_, rest) = rest.split_at_mut((rows.start - made) * width);
+                (target, rest) = rest.split_at_mut(rows.len() * width);
+                made = rows.end;
+                tasks.push(Task { plane, source, first: rows.start, columns, target });
             }
         }
         tasks
-    }
-
-    /// The target's rows, as [`Self::scale_rows`] takes them, that have to be scaled again where only some rows of
-    /// the source have changed, given as luma rows of the region.
-    ///
-    /// Of a source that is known down to row `n` only, all rows of the target before the first that depends on rows
-    /// from `n` on can be made.
-    #[must_use]
-    pub fn dependents(&self, source: Range<usize>) -> Range<usize> {
-        if source.is_empty() {
-            return 0..0;
-        }
-        let luma = self.planes[0].rows.dependents(&source);
-        let first_row = self.top >> self.shift;
-        let touched = ((self.top + source.start) >> self.shift) - first_row
-            ..(self.top + source.end).div_ceil(1 << self.shift) - first_row;
-        let chroma = self.planes[1].rows.dependents(&touched);
-        // A row whose weights are all 0, as they may be far from the centre of a filter, has no dependents.
-        match (luma.is_empty(), chroma.is_empty()) {
-            (_, true) => luma,
-            (true, false) => 2 * chroma.start..2 * chroma.end - 1,
-            (false, false) => luma.start.min(2 * chroma.start)..luma.end.max(2 * chroma.end - 1),
-        }
     }
 }
 
@@ -218,24 +224,77 @@ impl PlaneScaler {
     fn new(columns: AxisMap, rows: AxisMap, filter: Filter, level: Level) -> Self {
         let (source, target) = ((columns.source, rows.source), (columns.target, rows.target));
         let (columns, rows) = (columns.weights(filter), rows.weights(filter));
-        let copies = columns.is_identity() && rows.is_identity();
-        let passes =
-            (!copies).then(|| (Vertical::new(&rows, level), Horizontal::new(&columns, source.0, level)));
-        Self { source, target, rows, passes }
+        let passes = if columns.is_identity() && rows.is_identity() {
+            Passes::Copy
+        } else if let Some(growth) = Growth::new(&columns, &rows, source.0, level) {
+            Passes::ColumnsFirst(growth)
+        } else {
+            Passes::RowsFirst(Vertical::new(&rows, level), Horizontal::new(&columns, source.0, level))
+        };
+        Self { source, target, strips: columns.reaches(STRIP), bands: rows.reaches(BAND), passes }
     }
 
-    /// Makes the rows of `target`, of which the first is row `first` of the plane.
-    fn scale(&self, source: &PlaneView<'_>, first: usize, target: &mut [u8]) {
-        let width = self.target.0;
-        let rows = target.chunks_exact_mut(width).zip(first..);
-        match &self.passes {
-            None => rows.for_each(|(target, y)| target.copy_from_slice(&source.row(y)[..width])),
-            Some((vertical, horizontal)) => {
-                let mut between = horizontal.source_row();
-                for (target, y) in rows {
-                    vertical.row(source.data, source.stride, y, &mut between[..source.width]);
-                    horizontal.row(&between, target);
+    /// The rows of the target, and the columns there, that depend on what has changed in the source.
+    fn stale<Changed: Fn(Range<usize>) -> bool>(
+        &self,
+        changed: impl Fn(Range<usize>) -> Changed,
+    ) -> Vec<(Range<usize>, Vec<Columns>)> {
+        let mut stale: Vec<(Range<usize>, Vec<Columns>)> = Vec::new();
+        for (i, source) in self.bands.iter().enumerate() {
+            let rows = i * BAND..((i + 1) * BAND).min(self.target.1);
+            let columns = self.stale_columns(changed(source.clone()));
+            match stale.last_mut() {
+                _ if columns.is_empty() => {}
+                Some((above, same))
+                    if above.end == rows.start && above.len() < TALLEST && *same == columns =>
+                {
+                    above.end = rows.end;
                 }
+                _ => stale.push((rows, columns)),
+            }
+        }
+        stale
+    }
+
+    /// The columns of a band that depend on what has changed in some rows of the source.
+    fn stale_columns(&self, changed: impl Fn(Range<usize>) -> bool) -> Vec<Columns> {
+        let mut stale: Vec<Columns> = Vec::new();
+        for (i, source) in self.strips.iter().enumerate() {
+            if !changed(source.clone()) {
+                continue;
+            }
+            let target = i * STRIP..((i + 1) * STRIP).min(self.target.0);
+            match stale.last_mut() {
+                Some(last) if last.target.end == target.start => {
+                    last.target.end = target.end;
+                    last.source = last.source.start.min(source.start)..last.source.end.max(source.end);
+                }
+                _ => stale.push(Columns { target, source: source.clone() }),
+            }
+        }
+        stale
+    }
+
+    /// Makes some columns of the rows of `target`, of which the first is row `first` of the plane.
+    fn scale(&self, source: &PlaneView<'_>, first: usize, columns: &[Columns], target: &mut [u8]) {
+        let mut between = match &self.passes {
+            Passes::RowsFirst(_, horizontal) => horizontal.source_row(),
+            _ => Vec::new(),
+        };
+        for Columns { target: columns, source: reach } in columns {
+            let rows = target.chunks_exact_mut(self.target.0).map(|row| &mut row[columns.clone()]);
+            match &self.passes {
+                Passes::Copy => {
+                    rows.zip(first..).for_each(|(row, y)| row.copy_from_slice(&source.row(y)[reach.clone()]));
+                }
+                Passes::RowsFirst(vertical, horizontal) => {
+                    let samples = &source.data[reach.start..];
+                    for (row, y) in rows.zip(first..) {
+                        vertical.row(samples, source.stride, y, &mut between[reach.clone()]);
+                        horizontal.row(&between, columns.start, row);
+                    }
+                }
+                Passes::ColumnsFirst(growth) => growth.rows(source, columns.start, first, rows),
             }
         }
     }
@@ -504,52 +563,84 @@ mod tests {
                         assert_eq!(target, expected, "{} on {threads} threads", level.name());
                     }
                     let mut target = Frame::new(PixelFormat::Yuv420, width, height);
-                    let mut rows = 0..0;
-                    while rows.end < height {
-                        rows = rows.end..(rows.end + 1 + rows.end % 7).min(height);
-                        let below = target.planes[0].data()[rows.end * width..].to_vec();
-                        scaler.scale_rows(&source, &mut target, rows.clone());
-                        assert_eq!(target.planes[0].data()[rows.end * width..], below, "rows below {rows:?}");
-                    }
-                    assert_eq!(target, expected, "{} in bands", level.name());
+                    scaler.scale_changed(&source, &mut target, |_, _| |_| false);
+                    assert_eq!(target, Frame::new(PixelFormat::Yuv420, width, height), "nothing is made");
+                    let is_first = |columns: Range<usize>, rows: Range<usize>| {
+                        (columns.start / 40 + rows.start / 10).is_multiple_of(2)
+                    };
+                    scaler.scale_changed(&source, &mut target, |_, y| move |x| is_first(x, y.clone()));
+                    scaler.par_scale_changed(&source, &mut target, |_, y| move |x| !is_first(x, y.clone()));
+                    assert_eq!(target, expected, "{} in parts", level.name());
                 }
             }
         }
     }
 
-    /// Scaling the dependents of changed rows is as good as scaling all.
+    /// Scaling what depends on changed parts is as good as scaling all.
     #[test]
-    fn changed_rows_change_their_dependents() {
-        for format in FORMATS {
-            for (y, height, target_height) in [(0, 100, 60), (3, 81, 161), (5, 90, 31), (4, 64, 64)] {
-                let region = Region { format, x: 0, y, width: 20, height };
-                let before = noise(format, 20, 120);
-                let scaler = Scaler::new(&region, 10, target_height);
-                let mut old = Frame::new(PixelFormat::Yuv420, 10, target_height);
-                scaler.scale(&view(&before, &region), &mut old);
-                for changed in [0..1, 7..8, 16..32, 33..50, height - 1..height, 0..height, 9..9] {
+    fn changes_reach_what_depends_on_them() {
+        let (width, height) = (300, 120);
+        let sizes =
+            [((0, 0, 300, 100), (150, 60)), ((3, 3, 281, 81), (333, 161)), ((5, 5, 220, 90), (70, 31))];
+        for (format, ((x, y, w, h), target_size)) in FORMATS.into_iter().flat_map(|f| sizes.map(|s| (f, s))) {
+            let region = Region { format, x, y, width: w, height: h };
+            let before = noise(format, width, height);
+            let scaler = Scaler::new(&region, target_size.0, target_size.1);
+            let mut old = Frame::new(PixelFormat::Yuv420, target_size.0, target_size.1);
+            scaler.scale(&view(&before, &region), &mut old);
+            for pli in 0..3 {
+                let plane = &view(&before, &region).planes[pli];
+                let right = plane.width - 1;
+                for (columns, rows) in [
+                    (0..1, 0..1),
+                    (7..8, 16..32),
+                    (33..67, 5..6),
+                    (right..right + 1, 0..plane.height),
+                    (0..plane.width, 20..21),
+                ] {
                     let mut after = before.clone();
-                    for (pli, plane) in after.planes.iter_mut().enumerate() {
-                        let shift = if pli == 0 { 0 } else { format.chroma_shift().1 };
-                        let width = plane.width();
-                        let rows = (y + changed.start) >> shift..(y + changed.end).div_ceil(1 << shift);
-                        let rows = if changed.is_empty() { 0..0 } else { rows };
-                        for sample in &mut plane.data_mut()[rows.start * width..rows.end * width] {
+                    let shift = if pli == 0 { (0, 0) } else { format.chroma_shift() };
+                    let stride = plane.stride;
+                    for row in rows.clone() {
+                        let start = ((y >> shift.1) + row) * stride + (x >> shift.0) + columns.start;
+                        for sample in &mut after.planes[pli].data_mut()[start..start + columns.len()] {
                             *sample = !*sample;
                         }
                     }
-                    let mut expected = Frame::new(PixelFormat::Yuv420, 10, target_height);
+                    let mut expected = Frame::new(PixelFormat::Yuv420, target_size.0, target_size.1);
                     scaler.scale(&view(&after, &region), &mut expected);
+                    let overlap = |a: &Range<usize>, b: &Range<usize>| a.start < b.end && b.start < a.end;
                     let mut target = old.clone();
-                    let dependents = scaler.dependents(changed.clone());
-                    scaler.scale_rows(&view(&after, &region), &mut target, dependents.clone());
-                    assert_eq!(target, expected, "{region:?}, rows {changed:?}");
-                    let most =
-                        changed.len() * target_height / height + 12 * target_height.div_ceil(height) + 8;
-                    assert!(dependents.len() <= most, "{dependents:?} of {target_height} for {changed:?}");
+                    scaler.scale_changed(&view(&after, &region), &mut target, |plane, y| {
+                        let touched = plane == pli && overlap(&y, &rows);
+                        let columns = &columns;
+                        move |x| touched && overlap(&x, columns)
+                    });
+                    assert_eq!(target, expected, "{region:?}, plane {pli}, {columns:?}, {rows:?}");
                 }
             }
         }
+    }
+
+    /// Only what lies near a change is made anew.
+    #[test]
+    fn far_parts_stay() {
+        let region = Region { format: PixelFormat::Yuv420, x: 0, y: 0, width: 800, height: 400 };
+        let source = noise(PixelFormat::Yuv420, 800, 400);
+        let mut target = Frame::new(PixelFormat::Yuv420, 400, 240);
+        let changed = |pli: usize, y: Range<usize>| {
+            move |x: Range<usize>| pli == 0 && x.contains(&400) && y.contains(&200)
+        };
+        Scaler::new(&region, 400, 240).scale_changed(&source.view(), &mut target, changed);
+        let black = Frame::new(PixelFormat::Yuv420, 400, 240);
+        assert_eq!(target.planes[1..], black.planes[1..]);
+        for (y, row) in target.planes[0].view().rows().enumerate() {
+            for (x, &sample) in row.iter().enumerate() {
+                let near = x.abs_diff(200) <= 4 + STRIP && y.abs_diff(120) <= 3 + BAND;
+                assert!(near || sample == 16, "{x},{y}");
+            }
+        }
+        assert_ne!(target.planes[0], black.planes[0]);
     }
 
     #[test]

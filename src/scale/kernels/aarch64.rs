@@ -2,52 +2,61 @@
 
 use std::arch::aarch64::*;
 
-use super::{Dots, Kernels, Rows, Taps, scalar};
+use super::{Dots, Kernels, Rows, Strips, Sum, Tap, scalar};
 
 /// The kernels for NEON.
 pub(super) fn neon() -> Kernels {
     Kernels {
         // SAFETY: NEON belongs to aarch64.
-        vertical: |source, taps, target| unsafe { vertical(source, taps, target) },
+        vertical: |source, sum, target| unsafe { vertical(source, sum, target) },
         // SAFETY: NEON belongs to aarch64.
         dots: |source, dots, target| unsafe { sum_dots(source, dots, target) },
         dot_lanes: 8,
         groups: None,
+        widen: scalar::widen,
+        blend: scalar::blend,
     }
 }
 
 /// See `Kernels::vertical`.
 #[target_feature(enable = "neon")]
-fn vertical(source: Rows<'_>, taps: Taps<'_>, target: &mut [i16]) {
+fn vertical(source: Rows<'_>, sum: Sum<'_>, target: &mut [i16]) {
     /// Samples in two vectors.
     const BLOCK: usize = 16;
     let width = target.len();
     if width < BLOCK {
-        return scalar::vertical(source, taps, target);
+        return scalar::vertical(source, sum, target);
     }
-    source.check(taps, width);
+    source.check(sum, width);
     for x in (0..width).step_by(BLOCK) {
         // The last block overlaps the one before.
         let x = x.min(width - BLOCK);
-        let mut low = vdupq_n_s16(taps.bias);
-        let mut high = low;
-        for tap in taps.positive {
-            // SAFETY: `check` has seen `width` samples in this row, and `x` is at most `width - BLOCK`.
-            let samples = unsafe { vld1q_u8(source.samples.as_ptr().add(tap.row * source.stride + x)) };
-            low = vaddq_s16(low, part(vmovl_u8(vget_low_u8(samples)), tap.weight()));
-            high = vaddq_s16(high, part(vmovl_high_u8(samples), tap.weight()));
+        // SAFETY: `check` has seen `width` samples in each row, and `x` is at most `width - BLOCK`.
+        let load = |row: usize| unsafe { vld1q_u8(source.samples.as_ptr().add(row * source.stride + x)) };
+        let single = |tap: &Tap| {
+            let samples = load(tap.rows[0]);
+            [vmovl_u8(vget_low_u8(samples)), vmovl_high_u8(samples)]
+                .map(|samples| part(samples, tap.weight()))
+        };
+        let paired = |tap: &Tap| {
+            let [upper, lower] = tap.rows.map(load);
+            [vaddl_u8(vget_low_u8(upper), vget_low_u8(lower)), vaddl_high_u8(upper, lower)]
+                .map(|samples| part(samples, tap.weight()))
+        };
+        let mut sums = [vdupq_n_s16(sum.bias); 2];
+        let positive = sum.positive;
+        for [low, high] in positive.single.iter().map(single).chain(positive.paired.iter().map(paired)) {
+            sums = [vaddq_s16(sums[0], low), vaddq_s16(sums[1], high)];
         }
-        for tap in taps.negative {
-            // SAFETY: as above.
-            let samples = unsafe { vld1q_u8(source.samples.as_ptr().add(tap.row * source.stride + x)) };
-            low = vsubq_s16(low, part(vmovl_u8(vget_low_u8(samples)), tap.weight()));
-            high = vsubq_s16(high, part(vmovl_high_u8(samples), tap.weight()));
+        let negative = sum.negative;
+        for [low, high] in negative.single.iter().map(single).chain(negative.paired.iter().map(paired)) {
+            sums = [vsubq_s16(sums[0], low), vsubq_s16(sums[1], high)];
         }
         // SAFETY: `x` is at most `width - BLOCK`, and `target` has `width` samples.
         unsafe {
             let target = target.as_mut_ptr().add(x);
-            vst1q_s16(target, low);
-            vst1q_s16(target.add(8), high);
+            vst1q_s16(target, sums[0]);
+            vst1q_s16(target.add(8), sums[1]);
         }
     }
 }
@@ -63,19 +72,19 @@ fn part(samples: uint16x8_t, weight: u16) -> int16x8_t {
 
 /// See `Kernels::dots`.
 #[target_feature(enable = "neon")]
-fn sum_dots(source: &[i16], dots: &Dots, target: &mut [u8]) {
-    dots.check(source.len(), target.len());
-    for (four, target) in target.chunks_mut(4).enumerate() {
+fn sum_dots(source: &[i16], dots: &Dots, target: Strips<'_>) {
+    dots.check(source.len(), &target);
+    for (target, first) in target.samples.chunks_mut(4).zip((target.start..).step_by(4)) {
         let sum = |lane: usize| {
-            let i = four * 4 + lane;
+            let i = first + lane;
             let mut sum = vdupq_n_s32(0);
             for tap in (0..dots.taps).step_by(8) {
                 // SAFETY: `check` has seen that there are whole eights of target samples, that each has `taps`
                 // weights, a multiple of 8, and that the source has as many samples from its first one on.
                 let (samples, weights) = unsafe {
-                    let first = *dots.firsts.as_ptr().add(i) as usize;
+                    let sample = *dots.firsts.as_ptr().add(i) as usize;
                     (
-                        vld1q_s16(source.as_ptr().add(first + tap)),
+                        vld1q_s16(source.as_ptr().add(sample + tap)),
                         vld1q_s16(dots.weights.as_ptr().add(i * dots.taps + tap)),
                     )
                 };

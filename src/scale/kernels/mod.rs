@@ -1,9 +1,9 @@
-//! The two passes of scaling, row by row, for each level of vector instructions.
+//! The two passes of scaling, in either order, for each level of vector instructions.
 //!
 //! `scalar` defines what the others compute, sample for sample.
 //!
-//! Between the passes a sample `v` is (v - 128) x 128 in 16 bits, which leaves room for overshoot: `v` may be from
-//! -128 to almost 384.
+//! Rows first, a sample `v` is (v - 128) x 128 in 16 bits between the passes, which leaves room for overshoot: `v` may
+//! be from -128 to almost 384. Columns first, it is v x 64.
 
 #[cfg(target_arch = "aarch64")]
 #[allow(unsafe_code)] // Loads and stores of vectors go through pointers.
@@ -13,38 +13,62 @@ mod scalar;
 #[allow(unsafe_code)] // Loads and stores of vectors go through pointers.
 mod x86;
 
+use std::ops::Range;
+
+use oggflv_common::PlaneView;
 use oggflv_common::simd::{Isa, Level};
 
-use super::filter::Axis;
+use super::filter::{Axis, ONE};
+
+/// So many samples of a target row, or a multiple, may be made without the others.
+pub(super) const STRIP: usize = 32;
 
 /// Most rows that [`Kernels::vertical`] may sum up: what it rounds down at each one stays below an eighth of a step.
 const MAX_TAPS: usize = 32;
 
-/// A row that contributes to a target row.
+/// A row that contributes to a target row, or two of the same weight, whose samples are added first.
 #[derive(Clone, Copy, Debug)]
 struct Tap {
-    /// Its index in the source.
-    row: usize,
-    /// Magnitude of its weight in units of 2^-15; both halves of the 32 bits hold it, as vectors take it.
+    /// Their indices in the source; the same one twice if there is one only.
+    rows: [usize; 2],
+    /// Magnitude of the weight in units of 2^-15; both halves of the 32 bits hold it, as vectors take it.
     weight: u32,
 }
 
 impl Tap {
+    fn new(rows: [usize; 2], weight: i16) -> Self {
+        Self { rows, weight: 2 * u32::from(weight.unsigned_abs()) * 0x10001 }
+    }
+
     fn weight(self) -> u16 {
         self.weight as u16
     }
 }
 
-/// The rows that make a target row.
+/// The rows whose weights have one sign.
 #[derive(Clone, Copy, Debug)]
 struct Taps<'a> {
-    /// Those with a positive weight.
-    positive: &'a [Tap],
-    /// Those with a negative weight.
-    negative: &'a [Tap],
+    single: &'a [Tap],
+    /// Pairs of rows; weights are below 1/2.
+    paired: &'a [Tap],
+}
+
+impl Taps<'_> {
+    fn len(self) -> usize {
+        self.single.len() + self.paired.len()
+    }
+}
+
+/// The rows that make a target row.
+#[derive(Clone, Copy, Debug)]
+struct Sum<'a> {
+    positive: Taps<'a>,
+    negative: Taps<'a>,
     /// What the sum starts from: -128, and what rounding down takes from the positive parts and leaves to the
     /// negative ones.
     bias: i16,
+    /// Rows that the next target row needs besides.
+    ahead: &'a Range<usize>,
 }
 
 /// Rows of samples, `stride` apart.
@@ -56,23 +80,27 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     /// Panics unless all rows that contribute are there, with `width` samples.
-    fn check(&self, taps: Taps<'_>, width: usize) {
-        let is_there = |tap: &Tap| {
-            let end = tap.row.checked_mul(self.stride).and_then(|start| start.checked_add(width));
+    fn check(&self, sum: Sum<'_>, width: usize) {
+        let is_there = |row: usize| {
+            let end = row.checked_mul(self.stride).and_then(|start| start.checked_add(width));
             end.is_some_and(|end| end <= self.samples.len())
         };
-        assert!(taps.positive.iter().chain(taps.negative).all(is_there), "the rows are in the source");
+        let taps = [sum.positive, sum.negative].map(|taps| [taps.single, taps.paired]);
+        let taps = taps.as_flattened().iter().copied().flatten();
+        assert!(taps.flat_map(|tap| tap.rows).all(is_there), "the rows are in the source");
     }
 }
 
 /// How the rows of a target are made of the rows of a source.
 #[derive(Clone, Debug)]
 pub(in crate::scale) struct Vertical {
-    /// Those with a positive weight come first.
     taps: Vec<Tap>,
-    /// Of each target row: where in `taps` it begins, where its negative weights begin, and where it ends.
-    rows: Vec<[usize; 3]>,
-    kernel: fn(Rows<'_>, Taps<'_>, &mut [i16]),
+    /// Of each target row, where in `taps` these begin, and the last ones end: single rows with a positive weight,
+    /// paired ones, and the same with a negative weight.
+    rows: Vec<[usize; 5]>,
+    /// Of each target row: the source rows that the next one needs besides.
+    ahead: Vec<Range<usize>>,
+    kernel: fn(Rows<'_>, Sum<'_>, &mut [i16]),
 }
 
 impl Vertical {
@@ -80,28 +108,61 @@ impl Vertical {
         let mut taps = Vec::new();
         let mut rows = Vec::with_capacity(axis.len());
         for (first, weights) in axis.samples() {
-            let tap = |(i, weight): (usize, &i16)| {
-                // Twice the weight, in both halves.
-                Tap { row: first + i, weight: 2 * u32::from(weight.unsigned_abs()) * 0x10001 }
-            };
-            let begin = taps.len();
-            taps.extend(weights.iter().enumerate().filter(|(_, weight)| **weight > 0).map(tap));
-            let negative = taps.len();
-            taps.extend(weights.iter().enumerate().filter(|(_, weight)| **weight < 0).map(tap));
-            rows.push([begin, negative, taps.len()]);
+            let mut kinds: [Vec<Tap>; 4] = Default::default();
+            let mut rest: Vec<(usize, i16)> = (first..).zip(weights.iter().copied()).collect();
+            while let Some((row, weight)) = rest.pop() {
+                let same =
+                    rest.iter().position(|&(_, w)| w == weight && 2 * i32::from(w.abs()) < i32::from(ONE));
+                let other = same.map(|i| rest.remove(i).0);
+                let kind = 2 * usize::from(weight < 0) + usize::from(other.is_some());
+                if weight != 0 {
+                    kinds[kind].push(Tap::new([other.unwrap_or(row), row], weight));
+                }
+            }
+            let mut bounds = [taps.len(); 5];
+            for (kind, mut some) in kinds.into_iter().enumerate() {
+                some.reverse();
+                taps.extend(some);
+                bounds[kind + 1] = taps.len();
+            }
+            rows.push(bounds);
         }
-        let few = rows.iter().all(|[begin, _, end]| end - begin <= MAX_TAPS);
+        let few = rows.iter().all(|bounds| bounds[4] - bounds[0] <= MAX_TAPS);
         let kernel = if few { Kernels::new(level).vertical } else { scalar::vertical_many };
-        Self { taps, rows, kernel }
+        let end = |y: usize| {
+            let (first, weights) = axis.sample(y.min(axis.len() - 1));
+            first + weights.len()
+        };
+        let ahead = (0..axis.len()).map(|y| end(y)..end(y + 1)).collect();
+        Self { taps, rows, ahead, kernel }
     }
 
     /// Makes row `y` of the target from a source whose rows are `stride` apart.
     pub(in crate::scale) fn row(&self, samples: &[u8], stride: usize, y: usize, target: &mut [i16]) {
-        let [begin, split, end] = self.rows[y];
-        let (positive, negative) = (&self.taps[begin..split], &self.taps[split..end]);
+        let [a, b, c, d, e] = self.rows[y];
+        let positive = Taps { single: &self.taps[a..b], paired: &self.taps[b..c] };
+        let negative = Taps { single: &self.taps[c..d], paired: &self.taps[d..e] };
         let lost = (positive.len() as i32 - negative.len() as i32) / 2;
-        let taps = Taps { positive, negative, bias: (lost - (128 << 7)) as i16 };
-        (self.kernel)(Rows { samples, stride }, taps, target);
+        let sum = Sum { positive, negative, bias: (lost - (128 << 7)) as i16, ahead: &self.ahead[y] };
+        (self.kernel)(Rows { samples, stride }, sum, target);
+    }
+}
+
+/// Some strips of a row of the target.
+#[derive(Debug)]
+struct Strips<'a, Sample = u8> {
+    /// Where they begin in the row.
+    start: usize,
+    samples: &'a mut [Sample],
+}
+
+impl<Sample> Strips<'_, Sample> {
+    /// Panics unless they lie in a row of `width` samples.
+    fn check(&self, width: usize) {
+        assert!(
+            self.start.is_multiple_of(STRIP) && self.start + self.samples.len() <= width,
+            "the target fits"
+        );
     }
 }
 
@@ -112,7 +173,7 @@ struct Dots {
     firsts: Vec<u32>,
     /// Weights of a target sample, a multiple of the `lanes` of [`Dots::new`].
     taps: usize,
-    /// Weights in units of 1 / [`ONE`](super::filter::ONE), `taps` for each target sample.
+    /// Weights in units of 1 / [`ONE`], `taps` for each target sample.
     weights: Vec<i16>,
     /// Target samples.
     width: usize,
@@ -137,11 +198,12 @@ impl Dots {
         dots
     }
 
-    /// Panics unless everything that making `width` samples, in whole eights, touches is there in a row of `length`
+    /// Panics unless everything that making target samples, in whole eights, touches is there in a row of `length`
     /// samples.
-    fn check(&self, length: usize, width: usize) {
+    fn check(&self, length: usize, target: &Strips<'_>) {
         let count = self.firsts.len();
-        assert!(self.width == width && count == width.next_multiple_of(8), "the target fits");
+        assert!(count == self.width.next_multiple_of(8), "there are whole eights");
+        target.check(self.width);
         assert!(self.weights.len() == count * self.taps);
         assert!(self.reach <= length, "the source row is long enough");
     }
@@ -158,7 +220,7 @@ struct Lanes<T>(T);
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // Nobody else has a kernel for it.
 struct Groups {
     fours: Vec<FourGroups>,
-    /// Weights in units of 1 / [`ONE`](super::filter::ONE): for each four groups, for each pair, for each of the four.
+    /// Weights in units of 1 / [`ONE`]: for each four groups, for each pair, for each of the four.
     weights: Vec<Lanes<[[i16; 2]; 8]>>,
     /// Target samples.
     width: usize,
@@ -187,7 +249,7 @@ impl Groups {
     fn new(axis: &Axis) -> Option<Self> {
         let samples: Vec<(usize, &[i16])> = axis.samples().collect();
         let mut groups = Self { fours: vec![], weights: vec![], width: samples.len(), reach: 0 };
-        for samples in samples.chunks(32) {
+        for samples in samples.chunks(STRIP) {
             let four = groups.push_four(samples)?;
             groups.fours.push(four);
         }
@@ -228,11 +290,12 @@ impl Groups {
         Some(four)
     }
 
-    /// Panics unless everything that making `width` samples, in whole fours of groups, touches is there in a row of
+    /// Panics unless everything that making target samples, in whole fours of groups, touches is there in a row of
     /// `length` samples.
     #[cfg(target_arch = "x86_64")]
-    fn check(&self, length: usize, width: usize) {
-        assert!(self.width == width && self.fours.len() == width.div_ceil(32), "the target fits");
+    fn check(&self, length: usize, target: &Strips<'_>) {
+        assert!(self.fours.len() == self.width.div_ceil(STRIP), "there are whole fours");
+        target.check(self.width);
         assert!(self.reach <= length, "the source row is long enough");
     }
 }
@@ -271,8 +334,10 @@ impl Horizontal {
         vec![0; reach.max(self.source)]
     }
 
-    /// Makes a row of the target from one of [`Self::source_row`].
-    pub(in crate::scale) fn row(&self, source: &[i16], target: &mut [u8]) {
+    /// Makes a row of the target, or a part of it that begins at `start`, a multiple of [`STRIP`], from one of
+    /// [`Self::source_row`].
+    pub(in crate::scale) fn row(&self, source: &[i16], start: usize, target: &mut [u8]) {
+        let target = Strips { start, samples: target };
         match &self.pass {
             HorizontalPass::Dots(dots, kernel) => kernel(source, dots, target),
             HorizontalPass::Groups(groups, kernel) => kernel(source, groups, target),
@@ -281,18 +346,171 @@ impl Horizontal {
 }
 
 /// Sums up weighted samples of a row, from weights in some layout.
-type HorizontalKernel<Layout> = fn(&[i16], &Layout, &mut [u8]);
+type HorizontalKernel<Layout> = fn(&[i16], &Layout, Strips<'_>);
+
+/// How a target is made where each of its samples takes four columns and four rows of the source at most, as where a
+/// picture grows: columns first, so that what is made of a row serves all rows of the target that need it.
+#[derive(Clone, Debug)]
+pub(in crate::scale) struct Growth {
+    columns: Quads,
+    rows: Vec<Quad>,
+    widen: fn(&[u8], &Quads, Strips<'_, i16>),
+    blend: fn([&[i16]; 4], [i16; 4], &mut [u8]),
+}
+
+/// The weights of four neighbours in the source.
+#[derive(Clone, Copy, Debug)]
+struct Quad {
+    first: usize,
+    /// How many of them are there.
+    count: usize,
+    weights: [i16; 4],
+}
+
+/// How the columns of a target are made of four columns of the source each.
+#[derive(Clone, Debug)]
+struct Quads {
+    /// Weights in units of 2^-12.
+    samples: Vec<Quad>,
+    /// The same in the order of vectors; none if sixteen neighbours lie too far apart, or the source is too narrow.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // Nobody else has a kernel for it.
+    sixteens: Vec<Sixteen>,
+    /// How long a source row has to be at least.
+    reach: usize,
+}
+
+/// Sixteen target samples. Each half of a vector is for eight of them, and has two bytes for each.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+struct Sixteen {
+    /// Which of sixteen source samples the first two and the last two weights are for.
+    order: [Lanes<[u8; 32]>; 2],
+    /// The weights, 64 x `high` + `low`.
+    high: [Lanes<[i8; 32]>; 2],
+    low: [Lanes<[i8; 32]>; 2],
+    /// The first of the sixteen source samples of each half.
+    firsts: [u32; 2],
+}
+
+impl Quad {
+    /// Those of an axis; `None` if there are more than four weights somewhere. The first ones never go back.
+    fn of(axis: &Axis) -> Option<Vec<Self>> {
+        let mut quads = Vec::with_capacity(axis.len());
+        let mut next = usize::MAX;
+        for i in (0..axis.len()).rev() {
+            let (first, weights) = axis.sample(i);
+            next = next.min(first);
+            let count = first - next + weights.len();
+            let mut quad = Self { first: next, count, weights: [0; 4] };
+            quad.weights.get_mut(first - next..count)?.copy_from_slice(weights);
+            quads.push(quad);
+        }
+        quads.reverse();
+        Some(quads)
+    }
+
+    /// With weights in units of 2^-12 whose sum stays 1.
+    fn rounded(self) -> Self {
+        let mut sum = 0;
+        let weights = self.weights.map(|weight| {
+            let before = (sum + 2) >> 2;
+            sum += weight;
+            ((sum + 2) >> 2) - before
+        });
+        Self { weights, ..self }
+    }
+}
+
+impl Quads {
+    fn new(samples: Vec<Quad>, source: usize) -> Self {
+        let sixteens = samples.chunks(16).map(|samples| Sixteen::new(samples, source));
+        let sixteens = sixteens.collect::<Option<Vec<_>>>().unwrap_or_default();
+        let reach = samples.iter().map(|quad| quad.first + quad.count).max().unwrap_or(0);
+        let reach = if sixteens.is_empty() { reach } else { reach.max(16) };
+        Self { samples, sixteens, reach }
+    }
+}
+
+impl Sixteen {
+    fn new(samples: &[Quad], source: usize) -> Option<Self> {
+        let mut sixteen = Self {
+            order: [Lanes([0; 32]); 2],
+            high: [Lanes([0; 32]); 2],
+            low: [Lanes([0; 32]); 2],
+            firsts: [0; 2],
+        };
+        for (half, samples) in samples.chunks(8).enumerate() {
+            let first = samples[0].first.min(source.checked_sub(16)?);
+            sixteen.firsts[half] = first as u32;
+            for (i, quad) in samples.iter().enumerate() {
+                for tap in 0..quad.count {
+                    let at = 16 * half + 2 * i + tap % 2;
+                    let place = quad.first - first + tap;
+                    if place >= 16 {
+                        return None;
+                    }
+                    sixteen.order[tap / 2].0[at] = place as u8;
+                    let high = (quad.weights[tap] + 32) >> 6;
+                    sixteen.high[tap / 2].0[at] = high as i8;
+                    sixteen.low[tap / 2].0[at] = (quad.weights[tap] - 64 * high) as i8;
+                }
+            }
+        }
+        Some(sixteen)
+    }
+}
+
+impl Growth {
+    /// `None` if there are more than four weights somewhere.
+    pub(in crate::scale) fn new(columns: &Axis, rows: &Axis, source: usize, level: Level) -> Option<Self> {
+        let columns: Vec<Quad> = Quad::of(columns)?.into_iter().map(Quad::rounded).collect();
+        let columns = Quads::new(columns, source);
+        let kernels = Kernels::new(level);
+        let widen = if columns.sixteens.is_empty() { scalar::widen } else { kernels.widen };
+        Some(Self { columns, rows: Quad::of(rows)?, widen, blend: kernels.blend })
+    }
+
+    /// Makes a part of some rows of the target, which begins at column `start`, a multiple of [`STRIP`]; the first row
+    /// is row `y` of the target.
+    pub(in crate::scale) fn rows<'a>(
+        &self,
+        source: &PlaneView<'_>,
+        start: usize,
+        y: usize,
+        targets: impl Iterator<Item = &'a mut [u8]>,
+    ) {
+        // Row `n` of the source, widened, is at n mod 4.
+        let mut widened: [Vec<i16>; 4] = Default::default();
+        let mut next = 0;
+        for (target, quad) in targets.zip(&self.rows[y..]) {
+            for row in quad.first.max(next)..quad.first + quad.count {
+                let samples = &mut widened[row % 4];
+                samples.resize(target.len(), 0);
+                (self.widen)(source.row(row), &self.columns, Strips { start, samples });
+                next = row + 1;
+            }
+            // Rows that are not there have no weight.
+            let rows = [0, 1, 2, 3].map(|i| &widened[(quad.first + i.min(quad.count - 1)) % 4][..]);
+            (self.blend)(rows, quad.weights, target);
+        }
+    }
+}
 
 /// The inner loops at one level.
 #[derive(Clone, Copy, Debug)]
 struct Kernels {
     /// Sums up weighted rows of as many samples as the target has.
-    vertical: fn(Rows<'_>, Taps<'_>, &mut [i16]),
+    vertical: fn(Rows<'_>, Sum<'_>, &mut [i16]),
     /// Sums up weighted samples of a row, which come in multiples of `dot_lanes`.
     dots: HorizontalKernel<Dots>,
     dot_lanes: usize,
     /// The same from the other layout, where that is faster.
     groups: Option<HorizontalKernel<Groups>>,
+    /// Sums up four weighted samples of a row of bytes to samples in units of 1/64. Vectors take it from
+    /// `sixteens`, which are there.
+    widen: fn(&[u8], &Quads, Strips<'_, i16>),
+    /// Sums up four weighted rows of what `widen` makes; weights are in units of 1 / [`ONE`].
+    blend: fn([&[i16]; 4], [i16; 4], &mut [u8]),
 }
 
 impl Kernels {
@@ -304,7 +522,14 @@ impl Kernels {
             Isa::Avx2 => x86::avx2(level),
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => aarch64::neon(),
-            _ => Self { vertical: scalar::vertical, dots: scalar::dots, dot_lanes: 8, groups: None },
+            _ => Self {
+                vertical: scalar::vertical,
+                dots: scalar::dots,
+                dot_lanes: 8,
+                groups: None,
+                widen: scalar::widen,
+                blend: scalar::blend,
+            },
         }
     }
 }
@@ -393,7 +618,7 @@ mod tests {
                 // What lies beyond the row has no weight.
                 between[source..].fill(i16::MAX);
                 let mut target = vec![0; axis.len()];
-                horizontal.row(&between, &mut target);
+                horizontal.row(&between, 0, &mut target);
                 target
             };
             let expected = make(Horizontal::new(&axis, source, Level::SCALAR));
@@ -405,6 +630,43 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn every_level_grows_like_scalar() {
+        let mut random = Random(3);
+        for (source, axis) in axes() {
+            let rows = Axis::new(Filter::Bicubic, Span { start: 0.0, length: 9.0 }, 9, 14);
+            let samples: Vec<u8> = (0..9 * source).map(|_| random.byte()).collect();
+            let plane = PlaneView { width: source, height: 9, stride: source, data: &samples };
+            let width = axis.len();
+            // The columns from `start` on, of the rows from `y` on; others stay 0.
+            let make = |level: Level, start: usize, y: usize| {
+                let growth = Growth::new(&axis, &rows, source, level)?;
+                let mut target = vec![0; width * (14 - y)];
+                growth.rows(&plane, start, y, target.chunks_mut(width).map(|row| &mut row[start..]));
+                Some(target)
+            };
+            for start in (0..width).step_by(2 * STRIP) {
+                for y in [0, 5] {
+                    let expected = make(Level::SCALAR, start, y);
+                    for level in levels() {
+                        assert!(make(level, start, y) == expected, "{}, {source} to {width}", level.name());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn four_weights_are_what_growing_takes() {
+        let quads = |filter: Filter, source: usize, target: usize| {
+            Quad::of(&Axis::new(filter, Span { start: 0.0, length: source as f64 }, source, target)).is_some()
+        };
+        assert!(
+            quads(Filter::Bicubic, 640, 800) && quads(Filter::Bicubic, 7, 7) && quads(Filter::Bilinear, 9, 8)
+        );
+        assert!(!quads(Filter::Bicubic, 800, 640) && !quads(Filter::Lanczos3, 640, 800));
     }
 
     #[test]
