@@ -6,7 +6,7 @@
 mod aarch64;
 #[cfg(target_arch = "x86_64")]
 mod filter_four;
-mod scalar;
+pub(crate) mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
