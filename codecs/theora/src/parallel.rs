@@ -3,7 +3,8 @@
 //! Packets are parsed ahead, each on its own. The planes of a frame are made on their own, too: a plane waits for the
 //! frame to be parsed and for the same plane of its references, and for nothing else. So the entropy decoding of later
 //! frames, luma and chroma overlap, and behind a key frame a second chain of planes starts before the first is done.
-//! What a frame looks like does not depend on the order of the work.
+//! Where key frames are rare, all threads soon wait for the next luma plane: those that are idle help to make it, each a band
+//! of rows. What a frame looks like does not depend on the order of the work.
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
