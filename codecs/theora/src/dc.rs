@@ -107,23 +107,31 @@ const WEIGHTS: [[i32; 4]; 16] = {
 /// The predictor by the usable neighbours (section 7.8.1): left, below to the left, below, below to the right.
 #[inline]
 fn predict(p: usize, neighbours: [i32; 4]) -> i32 {
-    let weights = &WEIGHTS[p & 15];
-    let sum: i32 = (0..4).map(|i| weights[i] * neighbours[i]).sum();
-    // Divides with truncation towards zero.
-    let prediction = (sum + (sum >> 31 & 127)) >> 7;
     let [left, below_left, below, _] = neighbours;
-    let far = |neighbour: i32| (prediction - neighbour).abs() > 128;
-    if (p & 7 == 7) & (far(below) | far(left) | far(below_left)) {
-        // Outranging predictors are replaced.
-        return if far(below) {
-            below
-        } else if far(left) {
-            left
-        } else {
-            below_left
-        };
+    if p & 7 == 7 {
+        // Most blocks have these three, whatever there is below to the right.
+        let prediction = divide(29 * (left + below) - 26 * below_left, 5);
+        let far = |neighbour: i32| (prediction - neighbour).abs() > 128;
+        if far(below) | far(left) | far(below_left) {
+            // Outranging predictors are replaced.
+            return if far(below) {
+                below
+            } else if far(left) {
+                left
+            } else {
+                below_left
+            };
+        }
+        return prediction;
     }
-    prediction
+    let weights = &WEIGHTS[p & 15];
+    divide((0..4).map(|i| weights[i] * neighbours[i]).sum(), 7)
+}
+
+/// Divides by a power of two with truncation towards zero.
+#[inline]
+fn divide(sum: i32, shift: u32) -> i32 {
+    (sum + (sum >> 31 & ((1 << shift) - 1))) >> shift
 }
 
 #[cfg(test)]

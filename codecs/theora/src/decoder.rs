@@ -6,7 +6,7 @@ use crate::Error;
 use crate::headers::{Identification, Setup};
 use crate::parse::ParsedFrame;
 use crate::picture::Picture;
-use crate::recon::PlaneTask;
+use crate::recon::{PlaneTask, Sources};
 use crate::stream::Stream;
 use crate::unchanged::{self, UnchangedBlocks};
 
@@ -112,7 +112,10 @@ impl Decoder {
         for (pli, samples) in picture.planes.iter_mut().enumerate() {
             let task = PlaneTask::new(&self.frame, &self.stream, pli);
             let kept = kept.map(|kept| &kept[self.stream.layout.planes[pli].range()]);
-            task.run(samples, &previous.planes[pli], &golden.planes[pli], kept);
+            task.run(
+                samples,
+                &Sources { previous: &previous.planes[pli], golden: &golden.planes[pli], kept },
+            );
         }
         self.pictures[next] = picture;
         next

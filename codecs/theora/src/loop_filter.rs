@@ -1,18 +1,33 @@
 //! The loop filter (Theora specification, 7.10).
 
-use crate::kernels::{FilterRow, Kernels};
+use crate::kernels::{FilterRow, Kernels, scalar};
 use crate::layout::PlaneLayout;
 use crate::parse::Reference;
+
+/// What is filtered of a row of blocks.
+///
+/// The upper half may be filtered before the rows below, though they are before it in order: what they change of this row
+/// is its lowest line, of which they read one line more. The lower half is to be filtered after them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Whole,
+    /// The upper edges, and four lines of the edges at the sides.
+    UpperHalf,
+    /// The lower edges, and four lines of the edges at the sides.
+    LowerHalf,
+}
 
 /// Filters the edges of all coded blocks of a row (section 7.10.3). The rows of a plane are to be filtered from the
 /// bottom up; the row above must have been reconstructed. A limit of 0 changes nothing.
 ///
-/// `references` are those of all blocks of the frame.
+/// `samples` start with the row of blocks `first`, counted from the bottom like `row`; `references` are those of all blocks
+/// of the frame.
 pub(crate) fn filter_row(
     samples: &mut [u8],
+    first: usize,
     references: &[Reference],
     plane: &PlaneLayout,
-    row: usize,
+    (row, part): (usize, Part),
     limit: u8,
     kernels: &Kernels,
 ) {
@@ -22,13 +37,18 @@ pub(crate) fn filter_row(
     let blocks = &references[plane.first + row * plane.columns..];
     let filter = FilterRow {
         stride: plane.width(),
-        top: 8 * (plane.rows - 1 - row) * plane.width(),
+        top: 8 * (first - row) * plane.width(),
         row: &blocks[..plane.columns],
-        above: (row + 1 < plane.rows).then(|| &blocks[plane.columns..][..plane.columns]),
-        has_below: row > 0,
+        above: (row + 1 < plane.rows && part != Part::LowerHalf)
+            .then(|| &blocks[plane.columns..][..plane.columns]),
+        has_below: row > 0 && part != Part::UpperHalf,
         limit,
     };
-    (kernels.filter_row)(samples, &filter);
+    match part {
+        Part::Whole => (kernels.filter_row)(samples, &filter),
+        Part::UpperHalf => scalar::filter_lines(samples, &filter, 0..4),
+        Part::LowerHalf => scalar::filter_lines(samples, &filter, 4..8),
+    }
 }
 
 #[cfg(test)]
@@ -40,7 +60,10 @@ mod tests {
 
     fn filter_plane(samples: &mut [u8], references: &[Reference], plane: &PlaneLayout, limit: u8) {
         let kernels = Kernels::new(Level::SCALAR);
-        (0..plane.rows).for_each(|row| filter_row(samples, references, plane, row, limit, &kernels));
+        for row in 0..plane.rows {
+            let first = plane.rows - 1;
+            filter_row(samples, first, references, plane, (row, Part::Whole), limit, &kernels);
+        }
     }
 
     /// The rows and columns of a 32x32 luma plane that filtering changes if only the given blocks are coded. The

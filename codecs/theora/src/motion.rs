@@ -70,25 +70,34 @@ fn read_macro_blocks(
         for (block, vector) in luma.into_iter().zip(vectors) {
             frame.predict(block, reference, vector);
         }
-        predict_chroma(frame, layout, mb.chroma as usize, reference, vectors);
+        let means = if mode == Mode::InterMvFour { chroma_vectors(layout.format, vectors) } else { vectors };
+        predict_chroma(frame, layout, mb.chroma as usize, reference, means);
     }
 }
 
-/// Gives the chroma blocks of a macro block the means of the luma vectors that they cover.
-///
-/// Where all four are the same, so is the mean: this serves all modes.
+/// The vectors of a macro block's blocks in a chroma plane: the means of the luma vectors that each covers.
+fn chroma_vectors(format: PixelFormat, [a, b, c, d]: [MotionVector; 4]) -> [MotionVector; 4] {
+    match format {
+        PixelFormat::Yuv420 => [mean(&[a, b, c, d]); 4],
+        PixelFormat::Yuv422 => [mean(&[a, b]), mean(&[c, d]), c, d],
+        PixelFormat::Yuv444 => [a, b, c, d],
+    }
+}
+
+/// Gives the chroma blocks of a macro block their vectors, as many as there are.
+#[inline]
 fn predict_chroma(
     frame: &mut ParsedFrame,
     layout: &Layout,
     chroma: usize,
     reference: Reference,
-    [a, b, c, d]: [MotionVector; 4],
+    vectors: [MotionVector; 4],
 ) {
     let above = layout.planes[1].columns;
-    let (blocks, vectors, count) = match layout.format {
-        PixelFormat::Yuv420 => ([chroma, 0, 0, 0], [mean(&[a, b, c, d]), a, a, a], 1),
-        PixelFormat::Yuv422 => ([chroma, chroma + above, 0, 0], [mean(&[a, b]), mean(&[c, d]), a, a], 2),
-        PixelFormat::Yuv444 => ([chroma, chroma + 1, chroma + above, chroma + above + 1], [a, b, c, d], 4),
+    let (blocks, count) = match layout.format {
+        PixelFormat::Yuv420 => ([chroma, 0, 0, 0], 1),
+        PixelFormat::Yuv422 => ([chroma, chroma + above, 0, 0], 2),
+        PixelFormat::Yuv444 => ([chroma, chroma + 1, chroma + above, chroma + above + 1], 4),
     };
     for (&block, &vector) in blocks.iter().zip(&vectors).take(count) {
         frame.predict(block, reference, vector);

@@ -3,7 +3,8 @@
 //! Packets are parsed ahead, each on its own. The planes of a frame are made on their own, too: a plane waits for the
 //! frame to be parsed and for the same plane of its references, and for nothing else. So the entropy decoding of later
 //! frames, luma and chroma overlap, and behind a key frame a second chain of planes starts before the first is done.
-//! What a frame looks like does not depend on the order of the work.
+//! Where key frames are rare, all threads soon wait for the next luma plane: those that are idle help to make it, each a band
+//! of rows. What a frame looks like does not depend on the order of the work.
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -14,7 +15,7 @@ use oggflv_common::FrameView;
 
 use crate::headers::{Identification, Setup};
 use crate::parse::ParsedFrame;
-use crate::recon::PlaneTask;
+use crate::recon::{PlaneTask, Sources};
 use crate::stream::Stream;
 use crate::unchanged::{self, UnchangedBlocks};
 use crate::{Error, FrameKind, Limits};
@@ -71,6 +72,8 @@ impl ParallelDecoder {
             previous: grey.clone(),
             golden: grey,
             parse_buffers: Vec::new(),
+            threads: threads.get(),
+            at_work: 0,
             stopped: false,
         };
         let shared = Arc::new(Shared { stream, state: Mutex::new(state), changed: Condvar::new() });
@@ -98,7 +101,7 @@ impl ParallelDecoder {
             let (shared, around) = (self.shared.clone(), self.around.clone());
             let thread = std::thread::Builder::new().name(format!("theora {index}"));
             // With fewer threads than wished for, the frames are the same.
-            self.workers.extend(thread.spawn(move || around(&mut || shared.work())).ok());
+            self.workers.extend(thread.spawn(move || around(&mut || shared.work(&around))).ok());
         }
     }
 
@@ -144,7 +147,7 @@ impl ParallelDecoder {
                 return Some(DecodedFrame { kind, picture, unchanged, shared: self.shared.clone() });
             }
             // While the frame is not there, this thread works like the others.
-            state = self.shared.work_once(state);
+            state = self.shared.work_once(state, &self.around);
         }
     }
 }
@@ -175,6 +178,11 @@ const PACKETS_IN_WORK: usize = 6;
 /// How many pictures are begun and not handed out at most for each thread. Memory that is used again soon is still in the
 /// cache, and has more that need not be copied.
 const PICTURES_IN_WORK: usize = 2;
+
+/// How many bands a plane is made in at most, and how many blocks are in each at least. To start the threads for more bands
+/// takes longer than they save.
+const BANDS: usize = 4;
+const BLOCKS_IN_BAND: usize = 4096;
 
 /// A frame that a [`ParallelDecoder`] has decoded. While it is kept, its picture stays as it is.
 #[derive(Clone, Debug)]
@@ -290,7 +298,18 @@ enum Task {
         references: References,
         /// Memory for the plane, if there is any that is free.
         buffer: Option<Buffer>,
+        /// How many threads help.
+        helpers: usize,
     },
+}
+
+impl Task {
+    fn helpers(&self) -> usize {
+        match self {
+            Self::Parse { .. } => 0,
+            Self::Plane { helpers, .. } => *helpers,
+        }
+    }
 }
 
 /// The plane of an old frame.
@@ -320,13 +339,17 @@ struct State {
     golden: SharedPicture,
     /// Results of parsing that are done with.
     parse_buffers: Vec<Arc<Parsed>>,
+    /// How many threads there are, and how many are at work, those that help with a plane among them.
+    threads: usize,
+    at_work: usize,
     /// The threads are to end, or one has panicked.
     stopped: bool,
 }
 
 impl State {
     /// The work that the oldest frame waits for and that can be done.
-    fn next_task(&mut self) -> Option<Task> {
+    fn next_task(&mut self, stream: &Stream) -> Option<Task> {
+        let idle = self.threads.checked_sub(self.at_work + 1)?;
         let settled = self.jobs.iter_mut().take(self.settled.min(self.window));
         for job in settled.filter(|job| job.finished().is_none()) {
             let (Some(settled), Some(parsed)) = (&mut job.settled, &job.parsed) else { continue };
@@ -336,7 +359,10 @@ impl State {
                     let (parsed, plane) = (parsed.clone(), settled.picture[pli].clone());
                     let number = settled.number;
                     let buffer = self.take_buffer(pli, number);
-                    return Some(Task::Plane { pli, parsed, plane, references, buffer });
+                    // Where key frames are rare, all wait for the next large plane.
+                    let most = (stream.layout.planes[pli].blocks() / BLOCKS_IN_BAND).min(BANDS);
+                    let helpers = if self.threads > 2 { idle.min(most.saturating_sub(1)) } else { 0 };
+                    return Some(Task::Plane { pli, parsed, plane, references, buffer, helpers });
                 }
             }
         }
@@ -419,19 +445,21 @@ impl Shared {
     }
 
     /// What a thread of the decoder does until the end.
-    fn work(&self) {
+    fn work(&self, around: &Around) {
         let _stop = StopOnPanic(self);
         let mut state = self.lock();
         while !state.stopped {
-            state = self.work_once(state);
+            state = self.work_once(state, around);
         }
     }
 
     /// Does a piece of work, or waits until something has changed.
-    fn work_once<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        let Some(task) = state.next_task() else {
+    fn work_once<'a>(&'a self, mut state: MutexGuard<'a, State>, around: &Around) -> MutexGuard<'a, State> {
+        let Some(task) = state.next_task(&self.stream) else {
             return self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         };
+        let threads = 1 + task.helpers();
+        state.at_work += threads;
         drop(state);
         let mut state = match task {
             Task::Parse { packet, buffers, serial } => {
@@ -442,14 +470,15 @@ impl Shared {
                 }
                 state
             }
-            Task::Plane { pli, parsed, plane, references, buffer } => {
-                let samples = self.make_plane(pli, parsed, references, buffer);
+            Task::Plane { pli, parsed, plane, references, buffer, helpers } => {
+                let samples = self.make_plane(pli, parsed, references, buffer, helpers, around);
                 let state = self.lock();
                 // Nobody else makes this plane, so the place is empty.
                 let _ = plane.set(samples);
                 state
             }
         };
+        state.at_work -= threads;
         state.settle();
         self.changed.notify_all();
         state
@@ -476,6 +505,8 @@ impl Shared {
         parsed: Arc<Parsed>,
         references: References,
         buffer: Option<Buffer>,
+        helpers: usize,
+        around: &Around,
     ) -> Vec<u8> {
         let plane = &self.stream.layout.planes[pli];
         let (mut samples, maps) = match buffer {
@@ -494,9 +525,27 @@ impl Shared {
         let reference =
             |index: usize| references.as_ref().map_or(&[][..], |references| samples_of(&references[index]));
         let task = PlaneTask::new(&parsed.frame, &self.stream, pli);
-        task.run(&mut samples, reference(0), reference(1), kept.as_deref());
+        let sources = Sources { previous: reference(0), golden: reference(1), kept: kept.as_deref() };
+        if helpers == 0 {
+            task.run(&mut samples, &sources);
+        } else {
+            let share = |share: &(dyn Fn() + Sync)| with_helpers(helpers, around, share);
+            task.run_in_bands(&mut samples, &sources, helpers + 1, share);
+        }
         samples
     }
+}
+
+/// Calls `share` in this thread and in others that help, and waits for all.
+fn with_helpers(helpers: usize, around: &Around, share: &(dyn Fn() + Sync)) {
+    std::thread::scope(|scope| {
+        for _ in 0..helpers {
+            let thread = std::thread::Builder::new().name("theora helper".to_owned());
+            // Without it, the others do its part.
+            let _ = thread.spawn_scoped(scope, || around(&mut || share()));
+        }
+        share();
+    });
 }
 
 /// Stops all threads if the one that owns it panics: a frame would be waited for in vain.

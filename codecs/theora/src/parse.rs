@@ -9,7 +9,7 @@ use crate::layout::Layout;
 use crate::modes::{self, Mode};
 use crate::motion::{self, MotionVector};
 use crate::stream::Stream;
-use crate::tokens::{self, Coefficient};
+use crate::tokens::{self, Coefficient, OpenBlock};
 use crate::{Error, FrameKind};
 use crate::{block_qi, dc};
 
@@ -55,7 +55,9 @@ pub(crate) struct ParsedFrame {
     pub(crate) modes: Vec<(u32, Mode)>,
     /// How much of each super block is coded; of inter frames only.
     pub(crate) super_blocks: Vec<SuperBlock>,
-    /// Tokens in stream order.
+    /// The blocks that go on beyond their first tokens, in coded order.
+    pub(crate) open: Vec<OpenBlock>,
+    /// Tokens from coefficient 2 on, in stream order.
     pub(crate) tokens: Vec<u32>,
 }
 
@@ -77,6 +79,7 @@ impl ParsedFrame {
             beyond_first_qi: Vec::new(),
             modes: Vec::with_capacity(layout.macro_blocks.len()),
             super_blocks: Vec::with_capacity(layout.super_blocks.len()),
+            open: Vec::new(),
             tokens: Vec::new(),
         }
     }

@@ -1,15 +1,26 @@
 //! Reconstruction (Theora specification, 7.9), row of blocks by row of blocks, with the loop filter a row behind.
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use crate::kernels::{Coefficients, Kernels, Prediction, TRANSPOSED_ZIG_ZAG};
 use crate::layout::PlaneLayout;
-use crate::loop_filter;
+use crate::loop_filter::{self, Part};
 use crate::masks;
 use crate::motion::MotionVector;
 use crate::parse::{ParsedFrame, Reference};
 use crate::quant::Matrix;
 use crate::stream::Stream;
+
+/// What a plane is made from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sources<'a> {
+    /// The same plane of the reference frames, which intra frames do not look at.
+    pub(crate) previous: &'a [u8],
+    pub(crate) golden: &'a [u8],
+    /// If the plane's memory holds an earlier frame, in which of its blocks the previous frame is the same.
+    pub(crate) kept: Option<&'a [bool]>,
+}
 
 /// A plane of a frame that is to be made.
 pub(crate) struct PlaneTask<'a> {
@@ -38,37 +49,73 @@ impl<'a> PlaneTask<'a> {
         }
     }
 
-    /// Makes the plane from the same plane of the reference frames, which intra frames do not look at. If `samples` hold
-    /// an earlier frame, `kept` tells in which of the plane's blocks the previous frame is the same.
-    pub(crate) fn run(&self, samples: &mut [u8], previous: &[u8], golden: &[u8], kept: Option<&[bool]>) {
-        let rows = self.layout.rows;
-        for row in 0..rows {
-            self.reconstruct_row(row, samples, previous, golden, kept);
-            // The filter reaches into the row above, so it stays one row behind.
-            if row > 0 {
-                self.filter_row(row - 1, samples);
-            }
-        }
-        self.filter_row(rows - 1, samples);
+    /// Makes the plane. `samples` may hold an earlier frame; see `Sources`.
+    pub(crate) fn run(&self, samples: &mut [u8], sources: &Sources<'_>) {
+        self.make_rows(0..self.layout.rows, samples, sources);
     }
 
-    fn filter_row(&self, row: usize, samples: &mut [u8]) {
-        loop_filter::filter_row(samples, &self.frame.references, self.layout, row, self.limit, self.kernels);
+    /// Makes the plane in bands that several threads may take: each is to call what `share` is given, which returns when no
+    /// band is left.
+    pub(crate) fn run_in_bands(
+        &self,
+        samples: &mut [u8],
+        sources: &Sources<'_>,
+        bands: usize,
+        share: impl FnOnce(&(dyn Fn() + Sync)),
+    ) {
+        let row_length = 8 * self.layout.width();
+        let starts: Vec<usize> = (0..=bands).map(|band| self.layout.rows * band / bands).collect();
+        let mut parts = Vec::new();
+        let mut rest = &mut *samples;
+        for bounds in starts.windows(2) {
+            let rows = bounds[0]..bounds[1];
+            let (above, part) = rest.split_at_mut(rest.len() - rows.len() * row_length);
+            parts.push((rows, part));
+            rest = above;
+        }
+        let parts = Mutex::new(parts);
+        share(&|| {
+            let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            while let Some((rows, samples)) = next() {
+                self.make_rows(rows, samples, sources);
+            }
+        });
+        for &row in &starts[1..bands] {
+            self.filter_row((row - 1, Part::Whole), self.layout.rows, samples);
+            self.filter_row((row, Part::LowerHalf), self.layout.rows, samples);
+        }
+    }
+
+    /// Makes rows of blocks, at least two or all; `samples` hold no others. What is to be filtered across the borders to
+    /// other rows is left: the last row, and the lower half of the first one.
+    fn make_rows(&self, rows: Range<usize>, samples: &mut [u8], sources: &Sources<'_>) {
+        let row_length = 8 * self.layout.width();
+        for row in rows.clone() {
+            let line = (rows.end - 1 - row) * row_length;
+            self.reconstruct_row(row, &mut samples[line..][..row_length], sources);
+            // The filter reaches into the row above, so it stays one row behind.
+            if row > rows.start {
+                let part = if row - 1 == rows.start && row > 1 { Part::UpperHalf } else { Part::Whole };
+                self.filter_row((row - 1, part), rows.end, samples);
+            }
+        }
+        if rows.end == self.layout.rows {
+            self.filter_row((rows.end - 1, Part::Whole), rows.end, samples);
+        }
+    }
+
+    /// Filters a row of samples that end below row `end` of blocks.
+    fn filter_row(&self, row: (usize, Part), end: usize, samples: &mut [u8]) {
+        let references = &self.frame.references;
+        loop_filter::filter_row(samples, end - 1, references, self.layout, row, self.limit, self.kernels);
     }
 
     /// Makes all blocks of a row (section 7.9.4). Rows of blocks count from the bottom, rows of samples from the top.
-    fn reconstruct_row(
-        &self,
-        row: usize,
-        samples: &mut [u8],
-        previous: &[u8],
-        golden: &[u8],
-        kept: Option<&[bool]>,
-    ) {
+    fn reconstruct_row(&self, row: usize, band: &mut [u8], sources: &Sources<'_>) {
+        let Sources { previous, golden, kept } = *sources;
         let stride = self.layout.width();
         let columns = self.layout.columns;
         let y = 8 * (self.layout.rows - 1 - row);
-        let band = &mut samples[y * stride..][..8 * stride];
         let first = self.layout.first + row * columns;
         let references = &self.frame.references[first..first + columns];
         let mut coefficients = Coefficients([0; 64]);
@@ -205,6 +252,59 @@ fn copy_run(band: &mut [u8], previous: &[u8], stride: usize, columns: Range<usiz
         // To call for a few samples would take longer than to copy them.
         for (line, previous) in line.chunks_exact_mut(8).zip(previous.chunks_exact(8)) {
             line.copy_from_slice(previous);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::headers::{Identification, Setup};
+    use crate::{FrameKind, Limits};
+
+    #[test]
+    fn bands_give_the_same_planes() {
+        for file in [
+            &include_bytes!("../tests/vectors/420.pkt")[..],
+            include_bytes!("../tests/vectors/444-odd.pkt"),
+            include_bytes!("../tests/vectors/random-3.pkt"),
+            include_bytes!("../tests/vectors/random-4.pkt"),
+            include_bytes!("../tests/vectors/random-5.pkt"),
+        ] {
+            let mut rest = file;
+            let mut packets = Vec::new();
+            while let Some((length, tail)) = rest.split_first_chunk() {
+                let (packet, tail) = tail.split_at(u32::from_le_bytes(*length) as usize);
+                packets.push(packet);
+                rest = tail;
+            }
+            let identification = Identification::parse(packets[0]).unwrap();
+            let setup = Setup::parse(packets[2]).unwrap();
+            let stream = Stream::new(identification, &setup, &Limits::default()).unwrap();
+            let mut frame = ParsedFrame::new(&stream.layout);
+            let mut previous = stream.layout.planes.map(|plane| vec![0x80; 64 * plane.blocks()]);
+            let mut golden = previous.clone();
+            for packet in &packets[3..] {
+                let Ok(kind @ (FrameKind::Key | FrameKind::Inter)) = frame.parse(packet, &stream) else {
+                    continue;
+                };
+                let mut next = previous.clone();
+                for (pli, samples) in next.iter_mut().enumerate() {
+                    let sources = Sources { previous: &previous[pli], golden: &golden[pli], kept: None };
+                    let task = PlaneTask::new(&frame, &stream, pli);
+                    task.run(samples, &sources);
+                    for bands in 2..=stream.layout.planes[pli].rows / 2 {
+                        let mut banded = vec![0; samples.len()];
+                        // Bands are popped from the end, so the first calls make the uppermost.
+                        task.run_in_bands(&mut banded, &sources, bands, |share| share());
+                        assert!(banded == *samples, "plane {pli} in {bands} bands");
+                    }
+                }
+                previous = next;
+                if kind == FrameKind::Key {
+                    golden = previous.clone();
+                }
+            }
         }
     }
 }

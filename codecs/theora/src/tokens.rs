@@ -1,9 +1,10 @@
 //! DCT coefficients (Theora specification, 7.7).
 //!
 //! The stream holds the tokens of all blocks for coefficient 0, then those for coefficient 1, and so on; which block
-//! a token belongs to depends on all tokens before. It is read in two steps. The first decodes the tokens in stream
-//! order, for which it suffices to count the blocks that still go on at each coefficient. The second visits the
-//! blocks in coded order, and each takes its tokens from the 64 lists.
+//! a token belongs to depends on all tokens before. Those for the first two coefficients go to their blocks at once, since
+//! most blocks end there. What is left is read in two steps. The first decodes the tokens in stream order, for which it
+//! suffices to count the blocks that still go on at each coefficient. The second visits the blocks in coded order, and
+//! each takes its tokens from the 62 lists.
 
 use oggflv_common::BitReader;
 
@@ -164,34 +165,162 @@ fn huffman_group(ti: usize) -> usize {
     }
 }
 
+/// The token stream.
+#[derive(Clone)]
+struct Source<'a> {
+    reader: BitReader<'a>,
+    /// How many blocks still end by the last EOB token. Such a run goes on across planes and token indices.
+    eobs: u32,
+}
+
+impl Source<'_> {
+    /// The next block's token; none if the block ends.
+    #[inline]
+    fn next(&mut self, table: &TokenTable) -> Option<Token> {
+        if self.eobs == 0 {
+            let token = table.read(&mut self.reader);
+            if token & EOB == 0 {
+                return Some(token);
+            }
+            self.eobs = eob_run(token);
+        }
+        self.eobs -= 1;
+        None
+    }
+
+    /// Which Huffman tables of each group the planes use.
+    fn read_indices(&mut self) -> [usize; 3] {
+        let (luma, chroma) = (self.reader.read(4) as usize, self.reader.read(4) as usize);
+        [luma, chroma, chroma]
+    }
+}
+
+/// How many blocks an EOB token ends, as `expand` packs it.
+#[inline]
+fn eob_run(token: u32) -> u32 {
+    let run = token >> 16;
+    if run == 0 { u32::MAX } else { run }
+}
+
+/// A block that goes on after one of its tokens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OpenBlock {
+    block: u32,
+    /// The last coefficient that the token codes in the high half, the index of the next one in the low half; if that is
+    /// 64 or more, the block is complete.
+    state: u32,
+}
+
+impl OpenBlock {
+    /// A block after its token at index `ti`.
+    #[inline]
+    fn new(block: u32, ti: u32, token: Token) -> Self {
+        Self { block, state: token & 0xFFFF_0000 | (ti + (token & 0x7F)) }
+    }
+
+    /// The index of its next token.
+    #[inline]
+    fn ti(self) -> usize {
+        (self.state & 0xFFFF) as usize
+    }
+}
+
 /// Reads the coefficients of all coded blocks.
 pub(crate) fn read(reader: &mut BitReader<'_>, frame: &mut ParsedFrame, tables: &TokenTables) {
-    let lists = read_tokens(reader, frame, tables);
-    assign_tokens(frame, &lists);
+    let mut source = Source { reader: reader.clone(), eobs: 0 };
+    let starts = read_dc(&mut source, frame, tables);
+    let htis = source.read_indices();
+    let starts = read_first_ac(&mut source, frame, tables, htis, starts);
+    let lists = read_lists(&mut source, frame, tables, htis, starts);
+    *reader = source.reader;
+    assign_tokens(frame, starts, &lists);
+}
+
+/// Where the open blocks of each plane start; at the end, their number.
+type Starts = [usize; 4];
+
+/// Reads the tokens at index 0.
+fn read_dc(source: &mut Source<'_>, frame: &mut ParsedFrame, tables: &TokenTables) -> Starts {
+    let ParsedFrame { coded, plane_starts, dc, ac_counts, open, .. } = frame;
+    let mut starts = [0; 4];
+    open.clear();
+    let original = source;
+    let mut source = original.clone();
+    let htis = source.read_indices();
+    for pli in 0..3 {
+        let table = &tables.tables[htis[pli]];
+        for &block in &coded[plane_starts[pli]..plane_starts[pli + 1]] {
+            let mut value = 0;
+            if let Some(token) = source.next(table) {
+                // Otherwise it codes zeros, or zeros and an AC coefficient.
+                if token & 0x7F == 1 {
+                    value = (token >> 16) as i16;
+                }
+                open.push(OpenBlock::new(block, 0, token));
+            }
+            dc[block as usize] = value;
+            ac_counts[block as usize] = 0;
+        }
+        starts[pli + 1] = open.len();
+    }
+    *original = source;
+    starts
+}
+
+/// Reads the tokens at index 1. Only the blocks that do not end there stay open.
+fn read_first_ac(
+    source: &mut Source<'_>,
+    frame: &mut ParsedFrame,
+    tables: &TokenTables,
+    htis: [usize; 3],
+    old_starts: Starts,
+) -> Starts {
+    let mut starts = [0; 4];
+    let mut kept = 0;
+    let original = source;
+    let mut source = original.clone();
+    for pli in 0..3 {
+        let table = &tables.tables[16 * huffman_group(1) + htis[pli]];
+        for index in old_starts[pli]..old_starts[pli + 1] {
+            let mut open = frame.open[index];
+            if open.ti() == 1 {
+                let Some(token) = source.next(table) else { continue };
+                open = OpenBlock::new(open.block, 1, token);
+            }
+            frame.open[kept] = open;
+            kept += 1;
+        }
+        starts[pli + 1] = kept;
+    }
+    frame.open.truncate(kept);
+    *original = source;
+    starts
 }
 
 /// Where the tokens of each plane and token index start.
 type Lists = [[u32; 64]; 3];
 
-/// Decodes the tokens in stream order.
-fn read_tokens(reader: &mut BitReader<'_>, frame: &mut ParsedFrame, tables: &TokenTables) -> Lists {
+/// Reads the tokens from index 2 on, for which it suffices to count the blocks that go on at each.
+fn read_lists(
+    source: &mut Source<'_>,
+    frame: &mut ParsedFrame,
+    tables: &TokenTables,
+    htis: [usize; 3],
+    starts: Starts,
+) -> Lists {
     let mut lists = [[0; 64]; 3];
     // How many blocks of each plane go on at each token index; those that are complete count at 64.
     let mut live = [[0; 65]; 3];
     for pli in 0..3 {
-        live[pli][0] = (frame.plane_starts[pli + 1] - frame.plane_starts[pli]) as u32;
+        for open in &frame.open[starts[pli]..starts[pli + 1]] {
+            live[pli][open.ti().min(64)] += 1;
+        }
     }
     let tokens = &mut frame.tokens;
     tokens.clear();
-    let mut eobs = 0;
-    let mut htis = [0; 3];
-    let original = reader;
-    let reader = &mut original.clone();
-    for ti in 0..64 {
-        if ti < 2 {
-            let (luma, chroma) = (reader.read(4) as usize, reader.read(4) as usize);
-            htis = [luma, chroma, chroma];
-        }
+    let original = source;
+    let Source { mut reader, mut eobs } = original.clone();
+    for ti in 2..64 {
         for pli in 0..3 {
             let table = &tables.tables[16 * huffman_group(ti) + htis[pli]];
             let live = &mut live[pli];
@@ -199,24 +328,23 @@ fn read_tokens(reader: &mut BitReader<'_>, frame: &mut ParsedFrame, tables: &Tok
             let mut left;
             (left, eobs) = end_blocks(tokens, live[ti], eobs);
             while left > 0 {
-                let token = table.read(reader);
+                let token = table.read(&mut reader);
                 if token & EOB == 0 {
                     tokens.push(token);
                     left -= 1;
                     live[(ti + (token & 0x7F) as usize).min(64)] += 1;
                 } else {
-                    let run = token >> 16;
-                    (left, eobs) = end_blocks(tokens, left, if run == 0 { u32::MAX } else { run });
+                    (left, eobs) = end_blocks(tokens, left, eob_run(token));
                 }
             }
         }
     }
-    *original = reader.clone();
+    *original = Source { reader, eobs };
     lists
 }
 
-/// Ends `run` of the `left` blocks that a list has to come. An EOB run goes on across planes and token indices; here it
-/// is cut at their ends. Returns what is left of both.
+/// Ends `run` of the `left` blocks that a list has to come. An EOB run is cut at the end of the list. Returns what is left
+/// of both.
 #[inline]
 fn end_blocks(tokens: &mut Vec<Token>, left: u32, run: u32) -> (u32, u32) {
     let here = left.min(run);
@@ -226,25 +354,30 @@ fn end_blocks(tokens: &mut Vec<Token>, left: u32, run: u32) -> (u32, u32) {
     (left - here, run - here)
 }
 
-/// Hands the tokens to the blocks. EOB tokens count down as blocks take them.
-fn assign_tokens(frame: &mut ParsedFrame, lists: &Lists) {
+/// Hands the tokens to the open blocks. EOB tokens count down as blocks take them.
+fn assign_tokens(frame: &mut ParsedFrame, starts: Starts, lists: &Lists) {
     let tokens = &mut frame.tokens[..];
-    if frame.ac.len() < tokens.len() {
-        frame.ac.resize(tokens.len(), Coefficient::default());
+    let most = frame.open.len() + tokens.len();
+    if frame.ac.len() < most {
+        frame.ac.resize(most, Coefficient::default());
     }
     let ac = &mut frame.ac[..];
     let mut next = 0;
     for pli in 0..3 {
         let mut cursors = lists[pli];
-        for &block in &frame.coded[frame.plane_starts[pli]..frame.plane_starts[pli + 1]] {
-            let block = block as usize;
+        for open in &frame.open[starts[pli]..starts[pli + 1]] {
+            let block = open.block as usize;
             let start = next;
-            let mut dc = 0;
-            // The last token index at which the block was visited.
-            let mut last = 0;
-            let mut ti = 0;
+            let mut ti = open.ti();
+            // Whether a block has only a DC coefficient is told by where it ended, not by its values (section 7.9.4).
+            let is_beyond_dc = ti < 64;
+            // Zeros, and what is beyond the block, are written over again.
+            let mut put = |ti: usize, token: u32| {
+                ac[next] = Coefficient(token & 0xFFFF_0000 | (ti as u32 - 1));
+                next += usize::from(token >> 16 != 0 && ti <= 64);
+            };
+            put(ti, open.state);
             while ti < 64 {
-                last = ti;
                 let cursor = &mut cursors[ti];
                 let token = &mut tokens[*cursor as usize];
                 if *token & EOB != 0 {
@@ -254,20 +387,12 @@ fn assign_tokens(frame: &mut ParsedFrame, lists: &Lists) {
                 }
                 *cursor += 1;
                 ti += (*token & 0x7F) as usize;
-                if ti == 1 {
-                    dc = (*token >> 16) as i16;
-                } else {
-                    // Zeros, and what is beyond the block, are written over again.
-                    ac[next] = Coefficient(*token & 0xFFFF_0000 | (ti as u32 - 1));
-                    next += usize::from(*token >> 16 != 0 && ti <= 64);
-                }
+                put(ti, *token);
             }
-            // Whether a block has only a DC coefficient is told by where it ended, not by its values (section 7.9.4).
-            if next == start && last > 1 {
+            if next == start && is_beyond_dc {
                 ac[next] = Coefficient(1);
                 next += 1;
             }
-            frame.dc[block] = dc;
             frame.ac_starts[block] = start as u32;
             frame.ac_counts[block] = (next - start) as u8;
         }

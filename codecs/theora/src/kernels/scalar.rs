@@ -3,6 +3,8 @@
 //! Blocks are eight rows of eight samples; `stride` is the distance of rows. Samples are stored with the top row
 //! first, whereas the specification counts rows from the bottom: its row `by` is row `7 - by` here.
 
+use std::ops::Range;
+
 use super::{Coefficients, FilterRow, Prediction};
 use crate::parse::Reference;
 
@@ -109,9 +111,9 @@ fn filter(plane: &mut [u8], first: usize, step: isize, limit: i32) {
     plane[index(2)] = (p2 - response).clamp(0, 255) as u8;
 }
 
-/// The horizontal filter (section 7.10.1) across the vertical edge whose right side has its top sample at `edge`.
-fn filter_vertical_edge(plane: &mut [u8], stride: usize, edge: usize, limit: u8) {
-    for row in 0..8 {
+/// The horizontal filter (section 7.10.1) in these lines of the vertical edge whose right side has its top sample at `edge`.
+fn filter_vertical_edge(plane: &mut [u8], stride: usize, edge: usize, lines: Range<usize>, limit: u8) {
+    for row in lines {
         filter(plane, edge + row * stride - 2, 1, limit.into());
     }
 }
@@ -125,18 +127,23 @@ fn filter_horizontal_edge(plane: &mut [u8], stride: usize, edge: usize, limit: u
 
 /// Filters the edges of all coded blocks of a row (section 7.10.3).
 pub(crate) fn filter_row(plane: &mut [u8], filter: &FilterRow<'_>) {
+    filter_lines(plane, filter, 0..8);
+}
+
+/// Filters the edges of all coded blocks of a row, the vertical ones only in these of their eight lines.
+pub(crate) fn filter_lines(plane: &mut [u8], filter: &FilterRow<'_>, lines: Range<usize>) {
     filter.check(plane.len());
     let FilterRow { stride, top, row, above, has_below, limit } = *filter;
     for column in (0..row.len()).filter(|&column| row[column] != Reference::None) {
         let block = top + 8 * column;
         if column > 0 {
-            filter_vertical_edge(plane, stride, block, limit);
+            filter_vertical_edge(plane, stride, block, lines.clone(), limit);
         }
         if has_below {
             filter_horizontal_edge(plane, stride, block + 8 * stride, limit);
         }
         if row.get(column + 1) == Some(&Reference::None) {
-            filter_vertical_edge(plane, stride, block + 8, limit);
+            filter_vertical_edge(plane, stride, block + 8, lines.clone(), limit);
         }
         if above.is_some_and(|above| above[column] == Reference::None) {
             filter_horizontal_edge(plane, stride, block, limit);
@@ -277,7 +284,7 @@ mod tests {
         for line in row.chunks_exact_mut(8) {
             line[2..6].copy_from_slice(&[10, 12, 20, 21]);
         }
-        filter_vertical_edge(&mut row, 8, 4, 20);
+        filter_vertical_edge(&mut row, 8, 4, 0..8, 20);
         assert!(row.chunks_exact(8).all(|line| line[2..6] == [10, 14, 18, 21]));
 
         // From the bottom up: p = 21 20 12 10: (21 - 60 + 36 - 10 + 4) >> 3 = -9 >> 3 = -2, rounded down.

@@ -8,7 +8,9 @@ use std::arch::x86_64::*;
 
 use oggflv_common::simd::{Isa, Level};
 
+use super::filter_four::filter_four;
 use super::{Coefficients, FilterRow, Kernels, Prediction};
+use crate::masks;
 use crate::parse::Reference;
 
 /// The kernels for SSE2.
@@ -52,10 +54,16 @@ fn check_block(samples: &[u8], stride: usize) {
     );
 }
 
+/// See `filter_four`.
+type FilterFour = unsafe fn(*mut u8, usize, u16, u8) -> u16;
+
 macro_rules! kernels {
-    ($module:ident, $feature:literal) => {
+    ($module:ident, $feature:literal, $filter_four:expr) => {
         mod $module {
             use super::*;
+
+            /// Filters four blocks at a time, if these instructions can.
+            const FILTER_FOUR: Option<FilterFour> = $filter_four;
 
             /// See `Kernels::reconstruct`.
             #[target_feature(enable = $feature)]
@@ -321,62 +329,113 @@ macro_rules! kernels {
             pub(super) fn filter_row(plane: &mut [u8], filter: &FilterRow<'_>) {
                 filter.check(plane.len());
                 let FilterRow { stride, top, row, above, has_below, limit } = *filter;
-                let (zero, twice) = (_mm_setzero_si128(), _mm_set1_epi16(2 * i16::from(limit)));
+                let twice = _mm_set1_epi16(2 * i16::from(limit));
                 // SAFETY: `check` has seen that the row is inside the plane.
                 let samples = unsafe { plane.as_mut_ptr().add(top) };
                 // The samples at the lower right corner of the block before, if its lower edge has just been
                 // filtered. They and those at the other corner are handed on in registers: to load a vector that has
                 // been stored in part a moment ago takes long.
                 let mut corner = None;
-                for column in 0..row.len() {
-                    if row[column] == Reference::None {
-                        corner = None;
-                        continue;
+                // The column after the last block that was filtered.
+                let mut next = 0;
+                for start in (0..row.len()).step_by(masks::BLOCKS) {
+                    let columns = start..row.len().min(start + masks::BLOCKS);
+                    let mut coded = masks::coded(&row[columns.clone()]);
+                    let inner = coded & above.map_or(u64::MAX, |above| masks::coded(&above[columns]));
+                    // The first of four blocks that are coded like those above them, and whose four left edges are
+                    // inside the plane.
+                    let mut fours = inner & inner >> 1 & inner >> 2 & inner >> 3;
+                    if !has_below || FILTER_FOUR.is_none() {
+                        fours = 0;
                     }
-                    // SAFETY: `check` has seen that the plane has `row.len()` blocks at `top`, with eight rows of
-                    // samples each, and two more rows below and above where there are blocks. An edge at the left of
-                    // a block that is not the first has two samples on either side of it.
-                    unsafe {
-                        let block = samples.add(8 * column);
-                        let bottom = block.add(7 * stride);
-                        let mut p = [zero; 4];
-                        let mut next_corner = None;
-                        if has_below {
-                            let below = bottom.add(stride);
-                            p = [
-                                load(below.add(stride)),
-                                load(below),
-                                load(bottom),
-                                load(bottom.sub(stride)),
-                            ];
-                            // The left edge changes only the first of the eight samples. That the corner does not wait
-                            // for it lets the processor work on several blocks at once.
-                            let early = filter_samples(p, twice);
-                            next_corner = Some(_mm_extract_epi16::<7>(early) as u16);
+                    if start == 0 {
+                        fours &= !1;
+                    }
+                    while coded != 0 {
+                        let bit = coded.trailing_zeros();
+                        let column = start + bit as usize;
+                        if column != next {
+                            corner = None;
                         }
-                        if column > 0 {
-                            let pairs = filter_vertical_edge(block, stride, corner, twice);
-                            p[2] = _mm_insert_epi16::<0>(p[2], _mm_extract_epi16::<7>(pairs) >> 8);
-                            p[3] = _mm_insert_epi16::<0>(p[3], _mm_extract_epi16::<6>(pairs) >> 8);
-                        }
-                        corner = next_corner;
-                        if has_below {
-                            let filtered = filter_samples(p, twice);
-                            _mm_storel_epi64(bottom.add(stride).cast(), filtered);
-                            _mm_storel_epi64(bottom.cast(), _mm_unpackhi_epi64(filtered, filtered));
-                        }
-                        if row.get(column + 1) == Some(&Reference::None) {
-                            filter_vertical_edge(block.add(8), stride, corner, twice);
-                        }
-                        if above.is_some_and(|above| above[column] == Reference::None) {
-                            let over = block.sub(stride);
-                            let p =
-                                [load(block.add(stride)), load(block), load(over), load(over.sub(stride))];
-                            let filtered = filter_samples(p, twice);
-                            _mm_storel_epi64(block.cast(), filtered);
-                            _mm_storel_epi64(over.cast(), _mm_unpackhi_epi64(filtered, filtered));
+                        // SAFETY: `check` has seen that the plane has `row.len()` blocks at `top`, with eight rows of
+                        // samples each, and two more rows below and above where there are blocks. An edge at the left of
+                        // a block that is not the first has two samples on either side of it. These instructions are
+                        // there, as this function runs.
+                        unsafe {
+                            let block = samples.add(8 * column);
+                            let is_four = fours >> bit & 1 == 1;
+                            if let (true, Some(filter_four)) = (is_four, FILTER_FOUR) {
+                                let before = || block.add(7 * stride).sub(2).cast::<u16>().read_unaligned();
+                                corner =
+                                    Some(filter_four(block, stride, corner.unwrap_or_else(before), limit));
+                                coded &= !(0b1111 << bit);
+                                next = column + 4;
+                            } else {
+                                let left = (column > 0).then_some(corner);
+                                corner = filter_left_and_below(block, stride, left, has_below, twice);
+                                coded &= coded - 1;
+                                next = column + 1;
+                            }
+                            if row.get(next) == Some(&Reference::None) {
+                                filter_vertical_edge(samples.add(8 * next), stride, corner, twice);
+                            }
+                            if !is_four && above.is_some_and(|above| above[column] == Reference::None) {
+                                let over = block.sub(stride);
+                                let p = [
+                                    load(block.add(stride)),
+                                    load(block),
+                                    load(over),
+                                    load(over.sub(stride)),
+                                ];
+                                let filtered = filter_samples(p, twice);
+                                _mm_storel_epi64(block.cast(), filtered);
+                                _mm_storel_epi64(over.cast(), _mm_unpackhi_epi64(filtered, filtered));
+                            }
                         }
                     }
+                }
+            }
+
+            /// Filters the left edge of the block at `block`, unless `left` is none, and its lower edge if there are blocks
+            /// below. `left` may hold the two samples left of the lowest row; if it does not, they are loaded. Returns
+            /// the last two samples of that row, if it has been filtered.
+            ///
+            /// # Safety
+            /// The block's eight rows of eight samples, `stride` apart, two rows below and two samples before it must be
+            /// in one allocation that nobody else uses, as far as they are asked for.
+            #[inline]
+            #[target_feature(enable = $feature)]
+            unsafe fn filter_left_and_below(
+                block: *mut u8,
+                stride: usize,
+                left: Option<Option<u16>>,
+                has_below: bool,
+                twice: __m128i,
+            ) -> Option<u16> {
+                // SAFETY: as the caller promises.
+                unsafe {
+                    let bottom = block.add(7 * stride);
+                    let mut p = [_mm_setzero_si128(); 4];
+                    let mut next_corner = None;
+                    if has_below {
+                        let below = bottom.add(stride);
+                        p = [load(below.add(stride)), load(below), load(bottom), load(bottom.sub(stride))];
+                        // The left edge changes only the first of the eight samples. That the corner does not wait for
+                        // it lets the processor work on several blocks at once.
+                        let early = filter_samples(p, twice);
+                        next_corner = Some(_mm_extract_epi16::<7>(early) as u16);
+                    }
+                    if let Some(corner) = left {
+                        let pairs = filter_vertical_edge(block, stride, corner, twice);
+                        p[2] = _mm_insert_epi16::<0>(p[2], _mm_extract_epi16::<7>(pairs) >> 8);
+                        p[3] = _mm_insert_epi16::<0>(p[3], _mm_extract_epi16::<6>(pairs) >> 8);
+                    }
+                    if has_below {
+                        let filtered = filter_samples(p, twice);
+                        _mm_storel_epi64(bottom.add(stride).cast(), filtered);
+                        _mm_storel_epi64(bottom.cast(), _mm_unpackhi_epi64(filtered, filtered));
+                    }
+                    next_corner
                 }
             }
 
@@ -475,5 +534,5 @@ macro_rules! kernels {
     };
 }
 
-kernels!(sse2, "sse2");
-kernels!(avx2, "avx2");
+kernels!(sse2, "sse2", None);
+kernels!(avx2, "avx2", Some(filter_four));

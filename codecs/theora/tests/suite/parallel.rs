@@ -171,3 +171,25 @@ fn a_decoder_may_be_dropped_at_any_time() {
         assert!(frames.iter().all(|frame| !samples(frame.picture()).is_empty()));
     }
 }
+
+/// Frames so large that idle threads help with their planes, of packets at random.
+#[test]
+fn large_planes_are_made_in_bands() {
+    let mut packets = common::packets("420")[..3].to_vec();
+    // FMBW, FMBH, PICW, PICH, PICX and PICY (section 6.2): 1024x1024 samples.
+    packets[0][10..22].copy_from_slice(&[0, 64, 0, 64, 0, 4, 0, 0, 4, 0, 0, 0]);
+    let mut random = common::Random(5);
+    for index in 0..24 {
+        let mut packet: Vec<u8> = (0..4000).map(|_| random.below(256) as u8).collect();
+        // The frame type and a qi; no second one.
+        packet[0] = if index % 9 == 0 { 20 } else { 0x40 | 20 };
+        packet[1] &= 0x0F;
+        packets.push(packet);
+    }
+    let expected = one_by_one(&packets);
+    assert!(expected.iter().all(|(kind, ..)| matches!(kind, Some(FrameKind::Key | FrameKind::Inter))));
+    assert!(expected.windows(2).all(|pair| pair[0].1 != pair[1].1), "all frames differ");
+    for threads in [3, 5, 8] {
+        assert!(side_by_side(&packets, threads) == expected, "{threads} threads");
+    }
+}
