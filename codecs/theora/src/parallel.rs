@@ -3,8 +3,8 @@
 //! Packets are parsed ahead, each on its own. The planes of a frame are made on their own, too: a plane waits for the
 //! frame to be parsed and for the same plane of its references, and for nothing else. So the entropy decoding of later
 //! frames, luma and chroma overlap, and behind a key frame a second chain of planes starts before the first is done.
-//! Where key frames are rare, all threads soon wait for the next luma plane: those that are idle help to make it, each a band
-//! of rows. What a frame looks like does not depend on the order of the work.
+//! Where key frames are rare, all threads soon wait for the next luma plane: those that find no other work help to make it,
+//! each a band of rows. What a frame looks like does not depend on the order of the work.
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -72,6 +72,7 @@ impl ParallelDecoder {
             previous: grey.clone(),
             golden: grey,
             parse_buffers: Vec::new(),
+            is_awaited: false,
             threads: threads.get(),
             at_work: 0,
             stopped: false,
@@ -139,6 +140,7 @@ impl ParallelDecoder {
             let front = state.jobs.front()?;
             if let Some(picture) = front.finished() {
                 let picture = picture.clone();
+                state.is_awaited = false;
                 let parsed = state.jobs.pop_front()?.parsed?;
                 state.settled -= 1;
                 let kind = parsed.kind.clone();
@@ -146,6 +148,7 @@ impl ParallelDecoder {
                 state.parse_buffers.push(parsed);
                 return Some(DecodedFrame { kind, picture, unchanged, shared: self.shared.clone() });
             }
+            state.is_awaited = true;
             // While the frame is not there, this thread works like the others.
             state = self.shared.work_once(state, &self.around);
         }
@@ -339,6 +342,8 @@ struct State {
     golden: SharedPicture,
     /// Results of parsing that are done with.
     parse_buffers: Vec<Arc<Parsed>>,
+    /// The caller waits for the oldest frame.
+    is_awaited: bool,
     /// How many threads there are, and how many are at work, those that help with a plane among them.
     threads: usize,
     at_work: usize,
@@ -350,6 +355,9 @@ impl State {
     /// The work that the oldest frame waits for and that can be done.
     fn next_task(&mut self, stream: &Stream) -> Option<Task> {
         let idle = self.threads.checked_sub(self.at_work + 1)?;
+        // Who would find no work, while the caller waits, is to help. Of two threads, one has enough to do ahead.
+        let helpers =
+            if self.is_awaited && self.threads > 2 { (idle + 1).saturating_sub(self.ready()) } else { 0 };
         let settled = self.jobs.iter_mut().take(self.settled.min(self.window));
         for job in settled.filter(|job| job.finished().is_none()) {
             let (Some(settled), Some(parsed)) = (&mut job.settled, &job.parsed) else { continue };
@@ -359,9 +367,8 @@ impl State {
                     let (parsed, plane) = (parsed.clone(), settled.picture[pli].clone());
                     let number = settled.number;
                     let buffer = self.take_buffer(pli, number);
-                    // Where key frames are rare, all wait for the next large plane.
-                    let most = (stream.layout.planes[pli].blocks() / BLOCKS_IN_BAND).min(BANDS);
-                    let helpers = if self.threads > 2 { idle.min(most.saturating_sub(1)) } else { 0 };
+                    let bands = (stream.layout.planes[pli].blocks() / BLOCKS_IN_BAND).clamp(1, BANDS);
+                    let helpers = helpers.min(bands - 1);
                     return Some(Task::Plane { pli, parsed, plane, references, buffer, helpers });
                 }
             }
@@ -369,6 +376,14 @@ impl State {
         let job = self.jobs.iter_mut().find(|job| job.packet.is_some())?;
         let serial = job.serial;
         job.packet.take().map(|packet| Task::Parse { packet, buffers: self.parse_buffers.pop(), serial })
+    }
+
+    /// How many pieces of work can be done now.
+    fn ready(&self) -> usize {
+        let settled = self.jobs.iter().take(self.settled.min(self.window));
+        let waiting = settled.filter_map(|job| job.settled.as_ref()).flat_map(|settled| &settled.waiting);
+        let planes = waiting.flatten().filter(|references| references.iter().flatten().all(is_made));
+        planes.count() + self.jobs.iter().filter(|job| job.packet.is_some()).count()
     }
 
     /// Settles the pictures of all jobs that are parsed and behind none that is not.
