@@ -274,6 +274,9 @@ struct Search<'a> {
     before: Option<&'a Scalefactors>,
     /// The depth at which each band costs least, 0 where that is zero.
     wanted: [i32; MAX_BANDS],
+    /// Exponent and depth of [`Band`], side by side.
+    vanishes: [i32; MAX_BANDS],
+    deepest: [i32; MAX_BANDS],
     /// Sums of the least costs over the groups of bands.
     least_of_groups: [f32; 4],
     /// `[band][depth]`: the cost of a depth, or of no bits where that is less; where it is not yet known, no number. The
@@ -298,18 +301,20 @@ impl<'a> Search<'a> {
             price,
             before,
             wanted: [0; MAX_BANDS],
+            vanishes: [0; MAX_BANDS],
+            deepest: [0; MAX_BANDS],
             least_of_groups: [0.0; 4],
-            costs: [[f32::NAN; DEPTH + 2]; MAX_BANDS],
+            costs: [[0.0; DEPTH + 2]; MAX_BANDS],
         };
         let mut least = [0.0; MAX_BANDS];
         for band in 0..layout.bands {
             (search.wanted[band], least[band]) = search.best_depth(band);
-            let nothing = search.spectrum.bands[band].nothing;
-            if search.wanted[band] == 0 {
-                search.costs[band] = [nothing; DEPTH + 2];
-            } else {
-                (search.costs[band][0], search.costs[band][DEPTH + 1]) = (nothing, nothing);
-            }
+            let Band { vanishes, deepest, nothing, .. } = search.spectrum.bands[band];
+            (search.vanishes[band], search.deepest[band]) = (vanishes, deepest as i32);
+            let unknown = if search.wanted[band] == 0 { nothing } else { f32::NAN };
+            let costs = &mut search.costs[band];
+            costs.fill(unknown);
+            (costs[0], costs[DEPTH + 1]) = (nothing, nothing);
         }
         search.least_of_groups = layout.factor_groups().map(|range| least[range].iter().sum());
         search
@@ -414,16 +419,16 @@ impl<'a> Search<'a> {
         let ranges = layout.factor_groups();
         // No plan with this gain costs less.
         let mut bound = rest + self.least_of_groups.iter().sum::<f32>();
+        let mut costs = [0.0; MAX_BANDS];
         // Cost of each group by how many bits its scalefactors may have.
         for ((range, group), least) in ranges.into_iter().zip(groups).zip(self.least_of_groups) {
             if bound >= limit {
                 return None;
             }
             let (mut largest, mut cost) = (0, 0.0);
-            let mut costs = [0.0; MAX_BANDS];
             for band in range.clone() {
                 let missing = self.wanted[band] - bases[band];
-                let most = (self.spectrum.bands[band].deepest as i32 - bases[band]) >> scale;
+                let most = (self.deepest[band] - bases[band]) >> scale;
                 let factor = ((missing + scale as i32) >> scale).min(most);
                 let factor = factor.clamp(0, layout.largest_factors[band] as i32);
                 factors[band] = if self.wanted[band] > 0 { factor } else { 0 };
@@ -457,10 +462,10 @@ impl<'a> Search<'a> {
 
     /// Gains of the windows and depths without scalefactors at the gain of a trial.
     fn set_bases(&self, trial: &mut Trial) {
-        let (layout, bands) = (self.layout, &self.spectrum.bands);
+        let layout = self.layout;
         trial.subblock_gain = [0; WINDOWS];
-        for band in 0..layout.bands {
-            trial.bases[band] = (bands[band].vanishes - trial.gain) / 2;
+        for (base, vanishes) in trial.bases.iter_mut().zip(self.vanishes) {
+            *base = (vanishes - trial.gain) / 2;
         }
         if layout.windows == 1 {
             return;
@@ -470,7 +475,7 @@ impl<'a> Search<'a> {
             let coarsest = of_window
                 .clone()
                 .filter(|&band| self.wanted[band] > 0)
-                .map(|band| bands[band].vanishes - 2 * self.wanted[band])
+                .map(|band| self.vanishes[band] - 2 * self.wanted[band])
                 .max();
             let gain = coarsest.map_or(0, |e| ((trial.gain - e) / 8).clamp(0, 7));
             trial.subblock_gain[window] = gain as u32;
