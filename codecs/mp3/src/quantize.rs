@@ -161,13 +161,12 @@ impl Quantizer {
         }
     }
 
-    /// Prepares the lines of a granule. `presence` says, band by band, how much of what is heard there is
+    /// Prepares the lines of a granule of the spectrum's block type. `presence` says, band by band, how much of what is heard there is
     /// in this channel, and `price` what bits may cost, as a binary logarithm.
     pub(crate) fn prepare(
         &self,
         spectrum: &mut Spectrum,
         lines: &[f32; LINES],
-        block_type: BlockType,
         layout: &Layout,
         masking: &Masking,
         presence: &[f32; MAX_BANDS],
@@ -175,7 +174,6 @@ impl Quantizer {
     ) {
         let hole = hole(self.supply);
         let hole = (hole - HOLE_SLOPE * (price - DEAR)).clamp(LEAST_HOLE * hole, hole);
-        spectrum.block_type = block_type;
         spectrum.least_price = f32::NEG_INFINITY;
         spectrum.tried[..layout.bands].fill([(-1.0, 0.0); DEPTH + 1]);
         for band in 0..layout.bands {
@@ -374,8 +372,12 @@ impl<'a> Search<'a> {
             // Where a bit takes as much noise as it costs: each line's noise falls by a factor of 4 for one of its own.
             let noise = 0.7 * self.price * width as f32 / weight;
             // A line x quantised in steps s of x^(3/4) gets noise of 4/27 sqrt|x| s^2.
-            let exponent = 8.0 / 3.0 * near_log2(noise * 27.0 / 4.0 / roots.max(f32::MIN_POSITIVE));
-            start = ((vanishes - exponent as i32) / 2).max(0) as usize;
+            let squared_step = noise * 27.0 / 4.0 / roots.max(f32::MIN_POSITIVE);
+            let depth = |logarithm: f32| ((vanishes - (8.0 / 3.0 * logarithm) as i32) / 2).max(0) as usize;
+            // The exact logarithm is needed only where it tells.
+            let near = near_log2(squared_step);
+            let (deep, shallow) = (depth(near - 0.001), depth(near + 0.09));
+            start = if deep == shallow { deep } else { depth(libm::log2f(squared_step)) };
         }
         let start = start.clamp(1, deepest);
         let tried = &self.spectrum.tried[band];
@@ -693,9 +695,9 @@ mod tests {
             for scale in [1e-4, 1e-2, 1.0] {
                 let lines = lines(scale);
                 let masking = [1e-3 * scale * scale; MAX_BANDS];
-                let mut spectrum = Spectrum::default();
+                let mut spectrum = Spectrum { block_type, ..Spectrum::default() };
                 let presence = [1.0; MAX_BANDS];
-                quantizer.prepare(&mut spectrum, &lines, block_type, layout, &masking, &presence, -3.0);
+                quantizer.prepare(&mut spectrum, &lines, layout, &masking, &presence, -3.0);
                 let (mut last_noise, mut last_bits) = (0.0, u32::MAX);
                 for price in [1e-3, 1e-2, 1e-1, 1.0, 1e6] {
                     let granule = quantizer.quantize(&huffman, layout, &mut spectrum, price, None);
@@ -724,7 +726,7 @@ mod tests {
         }
         let mut spectrum = Spectrum::default();
         let presence = [1.0; MAX_BANDS];
-        quantizer.prepare(&mut spectrum, &lines, BlockType::Long, &format.long, &masking, &presence, -3.0);
+        quantizer.prepare(&mut spectrum, &lines, &format.long, &masking, &presence, -3.0);
         let granule = quantizer.quantize(&huffman, &format.long, &mut spectrum, 0.05, None);
         let out = requantize(&granule, &format.long);
         let relative: Vec<f64> = (0..format.long.factors)
@@ -745,16 +747,8 @@ mod tests {
             let lines = [scale; LINES];
             for block_type in [BlockType::Long, BlockType::Short] {
                 let layout = format.layout(block_type);
-                let mut spectrum = Spectrum::default();
-                quantizer.prepare(
-                    &mut spectrum,
-                    &lines,
-                    block_type,
-                    layout,
-                    &[1e-9; MAX_BANDS],
-                    &[1.0; MAX_BANDS],
-                    -3.0,
-                );
+                let mut spectrum = Spectrum { block_type, ..Spectrum::default() };
+                quantizer.prepare(&mut spectrum, &lines, layout, &[1e-9; MAX_BANDS], &[1.0; MAX_BANDS], -3.0);
                 let granule = quantizer.quantize(&huffman, layout, &mut spectrum, 1e-9, None);
                 assert!(granule.lines.iter().all(|&value| u32::from(value) <= MAX_QUANTIZED));
                 assert!(granule.info.global_gain <= 255);
