@@ -347,10 +347,10 @@ impl Encoder {
         for (granule, spectra) in granules.iter().zip(&mut self.spectra) {
             let layout = self.format.layout(granule.block_type);
             for (c, spectrum) in spectra[..self.format.channels].iter_mut().enumerate() {
+                spectrum.block_type = granule.block_type;
                 self.quantizer.prepare(
                     spectrum,
                     &granule.lines[c],
-                    granule.block_type,
                     layout,
                     &granule.masking[c],
                     &granule.presence[c],

@@ -161,13 +161,12 @@ impl Quantizer {
         }
     }
 
-    /// Prepares the lines of a granule. `presence` says, band by band, how much of what is heard there is
+    /// Prepares the lines of a granule of the spectrum's block type. `presence` says, band by band, how much of what is heard there is
     /// in this channel, and `price` what bits may cost, as a binary logarithm.
     pub(crate) fn prepare(
         &self,
         spectrum: &mut Spectrum,
         lines: &[f32; LINES],
-        block_type: BlockType,
         layout: &Layout,
         masking: &Masking,
         presence: &[f32; MAX_BANDS],
@@ -175,7 +174,6 @@ impl Quantizer {
     ) {
         let hole = hole(self.supply);
         let hole = (hole - HOLE_SLOPE * (price - DEAR)).clamp(LEAST_HOLE * hole, hole);
-        spectrum.block_type = block_type;
         spectrum.least_price = f32::NEG_INFINITY;
         spectrum.tried[..layout.bands].fill([(-1.0, 0.0); DEPTH + 1]);
         for band in 0..layout.bands {
@@ -274,6 +272,9 @@ struct Search<'a> {
     before: Option<&'a Scalefactors>,
     /// The depth at which each band costs least, 0 where that is zero.
     wanted: [i32; MAX_BANDS],
+    /// Exponent and depth of [`Band`], side by side.
+    vanishes: [i32; MAX_BANDS],
+    deepest: [i32; MAX_BANDS],
     /// Sums of the least costs over the groups of bands.
     least_of_groups: [f32; 4],
     /// `[band][depth]`: the cost of a depth, or of no bits where that is less; where it is not yet known, no number. The
@@ -298,18 +299,20 @@ impl<'a> Search<'a> {
             price,
             before,
             wanted: [0; MAX_BANDS],
+            vanishes: [0; MAX_BANDS],
+            deepest: [0; MAX_BANDS],
             least_of_groups: [0.0; 4],
-            costs: [[f32::NAN; DEPTH + 2]; MAX_BANDS],
+            costs: [[0.0; DEPTH + 2]; MAX_BANDS],
         };
         let mut least = [0.0; MAX_BANDS];
         for band in 0..layout.bands {
             (search.wanted[band], least[band]) = search.best_depth(band);
-            let nothing = search.spectrum.bands[band].nothing;
-            if search.wanted[band] == 0 {
-                search.costs[band] = [nothing; DEPTH + 2];
-            } else {
-                (search.costs[band][0], search.costs[band][DEPTH + 1]) = (nothing, nothing);
-            }
+            let Band { vanishes, deepest, nothing, .. } = search.spectrum.bands[band];
+            (search.vanishes[band], search.deepest[band]) = (vanishes, deepest as i32);
+            let unknown = if search.wanted[band] == 0 { nothing } else { f32::NAN };
+            let costs = &mut search.costs[band];
+            costs.fill(unknown);
+            (costs[0], costs[DEPTH + 1]) = (nothing, nothing);
         }
         search.least_of_groups = layout.factor_groups().map(|range| least[range].iter().sum());
         search
@@ -369,8 +372,12 @@ impl<'a> Search<'a> {
             // Where a bit takes as much noise as it costs: each line's noise falls by a factor of 4 for one of its own.
             let noise = 0.7 * self.price * width as f32 / weight;
             // A line x quantised in steps s of x^(3/4) gets noise of 4/27 sqrt|x| s^2.
-            let exponent = 8.0 / 3.0 * near_log2(noise * 27.0 / 4.0 / roots.max(f32::MIN_POSITIVE));
-            start = ((vanishes - exponent as i32) / 2).max(0) as usize;
+            let squared_step = noise * 27.0 / 4.0 / roots.max(f32::MIN_POSITIVE);
+            let depth = |logarithm: f32| ((vanishes - (8.0 / 3.0 * logarithm) as i32) / 2).max(0) as usize;
+            // The exact logarithm is needed only where it tells.
+            let near = near_log2(squared_step);
+            let (deep, shallow) = (depth(near - 0.001), depth(near + 0.09));
+            start = if deep == shallow { deep } else { depth(libm::log2f(squared_step)) };
         }
         let start = start.clamp(1, deepest);
         let tried = &self.spectrum.tried[band];
@@ -414,16 +421,16 @@ impl<'a> Search<'a> {
         let ranges = layout.factor_groups();
         // No plan with this gain costs less.
         let mut bound = rest + self.least_of_groups.iter().sum::<f32>();
+        let mut costs = [0.0; MAX_BANDS];
         // Cost of each group by how many bits its scalefactors may have.
         for ((range, group), least) in ranges.into_iter().zip(groups).zip(self.least_of_groups) {
             if bound >= limit {
                 return None;
             }
             let (mut largest, mut cost) = (0, 0.0);
-            let mut costs = [0.0; MAX_BANDS];
             for band in range.clone() {
                 let missing = self.wanted[band] - bases[band];
-                let most = (self.spectrum.bands[band].deepest as i32 - bases[band]) >> scale;
+                let most = (self.deepest[band] - bases[band]) >> scale;
                 let factor = ((missing + scale as i32) >> scale).min(most);
                 let factor = factor.clamp(0, layout.largest_factors[band] as i32);
                 factors[band] = if self.wanted[band] > 0 { factor } else { 0 };
@@ -457,10 +464,10 @@ impl<'a> Search<'a> {
 
     /// Gains of the windows and depths without scalefactors at the gain of a trial.
     fn set_bases(&self, trial: &mut Trial) {
-        let (layout, bands) = (self.layout, &self.spectrum.bands);
+        let layout = self.layout;
         trial.subblock_gain = [0; WINDOWS];
-        for band in 0..layout.bands {
-            trial.bases[band] = (bands[band].vanishes - trial.gain) / 2;
+        for (base, vanishes) in trial.bases.iter_mut().zip(self.vanishes) {
+            *base = (vanishes - trial.gain) / 2;
         }
         if layout.windows == 1 {
             return;
@@ -470,7 +477,7 @@ impl<'a> Search<'a> {
             let coarsest = of_window
                 .clone()
                 .filter(|&band| self.wanted[band] > 0)
-                .map(|band| bands[band].vanishes - 2 * self.wanted[band])
+                .map(|band| self.vanishes[band] - 2 * self.wanted[band])
                 .max();
             let gain = coarsest.map_or(0, |e| ((trial.gain - e) / 8).clamp(0, 7));
             trial.subblock_gain[window] = gain as u32;
@@ -688,9 +695,9 @@ mod tests {
             for scale in [1e-4, 1e-2, 1.0] {
                 let lines = lines(scale);
                 let masking = [1e-3 * scale * scale; MAX_BANDS];
-                let mut spectrum = Spectrum::default();
+                let mut spectrum = Spectrum { block_type, ..Spectrum::default() };
                 let presence = [1.0; MAX_BANDS];
-                quantizer.prepare(&mut spectrum, &lines, block_type, layout, &masking, &presence, -3.0);
+                quantizer.prepare(&mut spectrum, &lines, layout, &masking, &presence, -3.0);
                 let (mut last_noise, mut last_bits) = (0.0, u32::MAX);
                 for price in [1e-3, 1e-2, 1e-1, 1.0, 1e6] {
                     let granule = quantizer.quantize(&huffman, layout, &mut spectrum, price, None);
@@ -719,7 +726,7 @@ mod tests {
         }
         let mut spectrum = Spectrum::default();
         let presence = [1.0; MAX_BANDS];
-        quantizer.prepare(&mut spectrum, &lines, BlockType::Long, &format.long, &masking, &presence, -3.0);
+        quantizer.prepare(&mut spectrum, &lines, &format.long, &masking, &presence, -3.0);
         let granule = quantizer.quantize(&huffman, &format.long, &mut spectrum, 0.05, None);
         let out = requantize(&granule, &format.long);
         let relative: Vec<f64> = (0..format.long.factors)
@@ -740,16 +747,8 @@ mod tests {
             let lines = [scale; LINES];
             for block_type in [BlockType::Long, BlockType::Short] {
                 let layout = format.layout(block_type);
-                let mut spectrum = Spectrum::default();
-                quantizer.prepare(
-                    &mut spectrum,
-                    &lines,
-                    block_type,
-                    layout,
-                    &[1e-9; MAX_BANDS],
-                    &[1.0; MAX_BANDS],
-                    -3.0,
-                );
+                let mut spectrum = Spectrum { block_type, ..Spectrum::default() };
+                quantizer.prepare(&mut spectrum, &lines, layout, &[1e-9; MAX_BANDS], &[1.0; MAX_BANDS], -3.0);
                 let granule = quantizer.quantize(&huffman, layout, &mut spectrum, 1e-9, None);
                 assert!(granule.lines.iter().all(|&value| u32::from(value) <= MAX_QUANTIZED));
                 assert!(granule.info.global_gain <= 255);

@@ -1,6 +1,5 @@
 //! Joint stereo: left and right, or the middle and the side (11172-3, 2.4.3.4.9.2).
 
-use crate::kernels::LANES;
 use crate::layout::{Layout, MAX_BANDS};
 use crate::psycho::Masking;
 use crate::tables::LINES;
@@ -29,12 +28,12 @@ fn common_masking(masking: &[Masking; 2]) -> [Masking; 2] {
 
 /// What the energies of middle and side contribute to that of left and right, band by band: 1 for the stronger one.
 pub(crate) fn presence(lines: &[[f32; LINES]; 2], layout: &Layout) -> [[f32; MAX_BANDS]; 2] {
+    let energy = |channel: usize, band: usize| -> f32 {
+        lines[channel][layout.lines(band)].iter().map(|x| x * x).sum()
+    };
     let mut presence = [[0.0; MAX_BANDS]; 2];
     for band in 0..layout.bands {
-        let [middle, side] = [0, 1].map(|c| {
-            let lines = &lines[c][layout.lines(band)];
-            dot(lines, lines)
-        });
+        let [middle, side] = [energy(0, band), energy(1, band)];
         let half = (0.5 * (middle + side)).max(f32::MIN_POSITIVE);
         presence[0][band] = (middle / half).min(1.0);
         presence[1][band] = (side / half).min(1.0);
@@ -47,8 +46,12 @@ pub(crate) fn gain_of_mid_side(lines: &[[f32; LINES]; 2], masking: &[Masking; 2]
     let common = common_masking(masking);
     (0..layout.bands)
         .map(|band| {
-            let [left, right] = [0, 1].map(|c| &lines[c][layout.lines(band)]);
-            let (squares, product) = ([dot(left, left), dot(right, right)], dot(left, right));
+            let (mut squares, mut product) = ([0f32; 2], 0f32);
+            for i in layout.lines(band) {
+                squares[0] += lines[0][i] * lines[0][i];
+                squares[1] += lines[1][i] * lines[1][i];
+                product += lines[0][i] * lines[1][i];
+            }
             let mean = 0.5 * (squares[0] + squares[1]);
             let apart = (1.0 + squares[0] / masking[0][band]) * (1.0 + squares[1] / masking[1][band]);
             let joint = (1.0 + (mean + product).max(0.0) / common[0][band])
@@ -56,21 +59,6 @@ pub(crate) fn gain_of_mid_side(lines: &[[f32; LINES]; 2], masking: &[Masking; 2]
             0.5 * layout.lines(band).len() as f32 * libm::log2f(apart / joint)
         })
         .sum()
-}
-
-/// The sum of the products, in lanes.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0f32; LANES];
-    let (a_lanes, b_lanes) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    for (lane, (a, b)) in a_lanes.remainder().iter().zip(b_lanes.remainder()).enumerate() {
-        sums[lane] = a * b;
-    }
-    for (a, b) in a_lanes.zip(b_lanes) {
-        for lane in 0..LANES {
-            sums[lane] += a[lane] * b[lane];
-        }
-    }
-    sums.iter().sum()
 }
 
 #[cfg(test)]
