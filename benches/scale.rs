@@ -2,6 +2,8 @@
 //!
 //! The environment variable `OGGFLV_SIMD` chooses among the vector instructions of the machine.
 
+#![allow(missing_docs, reason = "criterion's macros make functions without any")]
+
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

@@ -1,5 +1,7 @@
 //! The whole conversion of the sample, and its two halves.
 
+#![allow(missing_docs, reason = "criterion's macros make functions without any")]
+
 use std::hint::black_box;
 use std::ops::ControlFlow;
 use std::path::Path;

@@ -144,6 +144,13 @@ fn lost_pages() {
     let near = |a: Time, b: Time| (a.seconds() - b.seconds()).abs() < 0.05;
     assert!(near(loss.start, start) && near(loss.end, end), "{loss:?}, {start} to {end}");
     assert!(near(loss.sound, end - start) && loss.pictures == 0, "{loss:?}");
+    // As many packets as the page has, and the one that needs the last of them.
+    let (before, through) =
+        (sound.granule_positions.iter().position(|&end| end == ends[0]).unwrap(), ends[1]);
+    let packets = sound.granule_positions.iter().position(|&end| end == through).unwrap() - before;
+    assert!(loss.packets.abs_diff(packets as u64) <= 2, "{loss:?}, {packets}");
+    let told = format!("s of sound (about {} packets)", loss.packets);
+    assert!(report.warnings.iter().any(|warning| warning.ends_with(&told)), "{:?}", report.warnings);
     assert_eq!(flv.number("duration"), 4.004);
 }
 

@@ -80,6 +80,14 @@ fn opus_decodes_what_was_encoded() {
         let snr = snr(&samples[..24_000], source);
         assert!(snr > 15.0, "channel {channel}: {snr} dB");
     }
+    // Four streams in each packet, two of them stereo.
+    let six = decode_opus(vector!("six.opus"));
+    assert_eq!(six.len(), 6);
+    for (channel, samples) in six.iter().enumerate() {
+        let frequency = if channel == 3 { 60.0 } else { 300.0 + 200.0 * channel as f64 };
+        let snr = snr(&samples[..9600], |n| tone(frequency, 48_000.0, n));
+        assert!(snr > 15.0, "channel {channel}: {snr} dB");
+    }
     // SILK at 8 kHz keeps a tone, if not its phase.
     let mono = decode_opus(vector!("mono8.opus"));
     let middle = &mono[0][4800..14_400];
@@ -112,6 +120,7 @@ fn sound_alone_has_the_length_of_its_source() {
     for (file, seconds) in [
         (vector!("stereo.opus"), 0.5),
         (vector!("stereo.oga"), 0.5),
+        (vector!("six.opus"), 0.2),
         (vector!("six.oga"), 0.2),
         (vector!("mono8.opus"), 0.375),
     ] {

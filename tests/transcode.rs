@@ -246,6 +246,17 @@ fn granule_positions_beyond_belief_are_not_believed() {
 }
 
 #[test]
+fn the_duration_is_that_of_what_is_written() {
+    // Each packet of sound an hour behind the one before: of none of them comes sound, but the pictures wait for it.
+    let mut audio = stream(Codec::Vorbis);
+    audio.packets.truncate(3 + 8);
+    audio.granule_positions = (-3..8).map(|packet: i64| packet.max(0) * 3500 * 48_000).collect();
+    let flv = flv(&multiplex(&[stream(Codec::Theora).pages(1, 0), audio.pages(2, 0)]), &Options::default());
+    let last = f64::from(*flv.times(VIDEO).last().unwrap()) / 1000.0;
+    assert!(last > 20_000.0 && flv.number("duration") >= last, "{last} {}", flv.number("duration"));
+}
+
+#[test]
 fn a_standing_picture_costs_one_tag_a_second() {
     let flv = flv(&standing_video(100, &[]), &Options::default());
     // At most a second apart, each where the source repeats the picture.

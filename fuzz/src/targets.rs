@@ -148,6 +148,7 @@ pub(crate) fn transcode(bytes: &[u8]) {
     let folder = tempfile::tempdir().unwrap();
     let (input, output) = (folder.path().join("in.ogv"), folder.path().join("out.flv"));
     std::fs::write(&input, &bytes).unwrap();
+    let _ = probe::probe(&bytes[..]);
     let options = Options {
         size: Some("32x24".parse().unwrap()),
         max_pixels: 1 << 18,
@@ -162,7 +163,7 @@ pub(crate) fn transcode(bytes: &[u8]) {
     }
 }
 
-/// A file copied as FLV: whole, a part of it behind itself, its sound, and under another picture as MP3. What is wrong may only be the
+/// A file read, and copied, as FLV: whole, a part of it behind itself, its sound, and under another picture as MP3. What is wrong may only be the
 /// input, and nothing is wrong with the output.
 pub(crate) fn remux(bytes: &[u8]) {
     // One tag: the header of a picture of 16x16.
@@ -172,6 +173,7 @@ pub(crate) fn remux(bytes: &[u8]) {
     let (input, picture) = (folder.path().join("in.flv"), folder.path().join("picture.flv"));
     std::fs::write(&input, bytes).unwrap();
     std::fs::write(&picture, PICTURE).unwrap();
+    let _ = probe::probe(bytes);
     let part =
         remux::Options { start: Time::SECOND, end: Time::from_seconds(3), ..remux::Options::default() };
     let sound = remux::Options { audio: Some(input.clone()), ..remux::Options::default() };

@@ -220,6 +220,8 @@ struct Missing {
     pictures: u64,
     /// Seconds of sound.
     sound: f64,
+    /// About how many packets of sound that is.
+    packets: u64,
 }
 
 impl From<&Loss> for Missing {
@@ -229,6 +231,7 @@ impl From<&Loss> for Missing {
             end: loss.end.seconds(),
             pictures: loss.pictures,
             sound: loss.sound.seconds(),
+            packets: loss.packets,
         }
     }
 }

@@ -23,32 +23,55 @@ pub struct Loss {
     pub pictures: u64,
     /// How much sound is missing.
     pub sound: Time,
+    /// About how many packets of sound that is: what is lost tells no number, so it is by the length of the others.
+    pub packets: u64,
 }
 
 impl Loss {
     pub(super) fn pictures(pictures: u64, start: Time, end: Time) -> Self {
-        Self { start, end, pictures, sound: Time::ZERO }
+        Self { start, end, pictures, ..Self::default() }
     }
 
-    pub(super) fn sound(start: Time, end: Time) -> Self {
-        Self { start, end, pictures: 0, sound: end - start }
+    pub(super) fn sound(start: Time, end: Time, packets: u64) -> Self {
+        Self { start, end, pictures: 0, sound: end - start, packets }
     }
 
-    /// Names it: `0:12.3 to 0:12.5: 3 pictures, 0.21 s of sound`.
+    /// Names it: `0:12.3 to 0:12.5: 3 pictures, 0.21 s of sound (about 10 packets)`.
     fn describe(&self) -> String {
         let mut text = self.start.to_string();
         let end = self.end.to_string();
         if end != text {
             text = format!("{text} to {end}");
         }
+        let what = self.what();
+        if what.is_empty() { text } else { format!("{text}: {what}") }
+    }
+
+    /// Says how much it is: nothing, if that is next to nothing.
+    fn what(&self) -> String {
+        let count = |count, unit| format!("{count} {unit}{}", if count == 1 { "" } else { "s" });
         let mut what = Vec::new();
         if self.pictures > 0 {
-            what.push(format!("{} picture{}", self.pictures, if self.pictures == 1 { "" } else { "s" }));
+            what.push(count(self.pictures, "picture"));
         }
         if self.sound >= Time::from_milliseconds(10) {
             what.push(format!("{:.2} s of sound", self.sound.seconds()));
+            if let (Some(sound), 1..) = (what.last_mut(), self.packets) {
+                *sound += &format!(" (about {})", count(self.packets, "packet"));
+            }
         }
-        if what.is_empty() { text } else { format!("{text}: {}", what.join(", ")) }
+        what.join(", ")
+    }
+
+    /// This one and another one, together.
+    fn with(self, other: &Self) -> Self {
+        Self {
+            start: self.start,
+            end: self.end.max(other.end),
+            pictures: self.pictures + other.pictures,
+            sound: self.sound + other.sound,
+            packets: self.packets + other.packets,
+        }
     }
 }
 
@@ -82,11 +105,7 @@ impl Damage {
         let mut places: Vec<Loss> = Vec::new();
         for loss in losses {
             match places.last_mut() {
-                Some(place) if loss.start - place.end < APART => {
-                    place.end = place.end.max(loss.end);
-                    place.pictures += loss.pictures;
-                    place.sound += loss.sound;
-                }
+                Some(place) if loss.start - place.end < APART => *place = place.with(&loss),
                 _ => places.push(loss),
             }
         }
@@ -100,10 +119,11 @@ impl Damage {
         warnings
             .extend(places.iter().take(NAMED_PLACES).map(|place| format!("damaged at {}", place.describe())));
         if let Some(others @ 1..) = places.len().checked_sub(NAMED_PLACES) {
-            let pictures: u64 = places[NAMED_PLACES..].iter().map(|place| place.pictures).sum();
-            let sound: f64 = places[NAMED_PLACES..].iter().map(|place| place.sound.seconds()).sum();
-            warnings
-                .push(format!("damaged at {others} more places: {pictures} pictures, {sound:.2} s of sound"));
+            let all = places[NAMED_PLACES..].iter().fold(Loss::default(), Loss::with);
+            warnings.push(match all.what() {
+                what if what.is_empty() => format!("damaged at {others} more places"),
+                what => format!("damaged at {others} more places: {what}"),
+            });
         }
         warnings
     }
@@ -120,16 +140,16 @@ mod tests {
     #[test]
     fn what_lies_close_together_is_one_place() {
         let damage = Damage::default();
-        damage.add(Loss::sound(at(12_350), at(12_560)));
+        damage.add(Loss::sound(at(12_350), at(12_560), 10));
         damage.add(Loss::pictures(2, at(12_300), at(12_400)));
         damage.add(Loss::pictures(1, at(12_470), at(12_500)));
         damage.add(Loss::pictures(1, at(3_723_000), at(3_723_040)));
-        damage.add(Loss::sound(at(0), at(0)));
+        damage.add(Loss::sound(at(0), at(0), 0));
         damage.note("cut off".to_owned());
         let expected = [
             "cut off",
             "damaged at 0:00.0",
-            "damaged at 0:12.3 to 0:12.6: 3 pictures, 0.21 s of sound",
+            "damaged at 0:12.3 to 0:12.6: 3 pictures, 0.21 s of sound (about 10 packets)",
             "damaged at 1:02:03.0: 1 picture",
         ];
         assert_eq!(damage.warnings(), expected);
@@ -144,6 +164,6 @@ mod tests {
         }
         let warnings = damage.warnings();
         assert_eq!(warnings.len(), NAMED_PLACES + 1);
-        assert_eq!(warnings[NAMED_PLACES], "damaged at 4 more places: 8 pictures, 0.00 s of sound");
+        assert_eq!(warnings[NAMED_PLACES], "damaged at 4 more places: 8 pictures");
     }
 }

@@ -215,6 +215,8 @@ impl<W: Write> Interleaver<W> {
                 }
             }
             Tag::Video { time, picture } => {
+                // Sound whose granule positions go astray may have pictures go on beyond the end of both.
+                self.end = self.end.max(time);
                 self.held_bytes += picture.data.len();
                 self.video.tags.push_back((time, picture));
             }

@@ -190,13 +190,15 @@ struct Link {
     conversion: Option<(Downmix, Resampler)>,
     /// Whether packets were lost since the last sample.
     lost: bool,
+    /// Packets that were decoded, and the samples a channel that they gave.
+    decoded: (u64, u64),
 }
 
 impl Link {
     fn new(decoder: Box<dyn SoundDecoder>, offset: Time) -> Self {
         let timeline = Timeline::new(decoder.sample_rate(), decoder.channels());
         let lead = decoder.lead();
-        Self { decoder, lead, timeline, offset, conversion: None, lost: false }
+        Self { decoder, lead, timeline, offset, conversion: None, lost: false, decoded: (0, 0) }
     }
 
     /// Decodes a packet and puts out what of it has found its place.
@@ -206,11 +208,14 @@ impl Link {
             self.lost |= self.conversion.is_none();
         }
         let block = decode_after(&mut self.lead, &mut *self.decoder, &packet.data);
+        if let Some(samples @ 1..) = block.first().map(Vec::len) {
+            self.decoded = (self.decoded.0 + 1, self.decoded.1 + samples as u64);
+        }
         let placed = self.timeline.push(&block, packet.into());
         let start = self.timeline.start();
         if let Some((index, samples)) = self.timeline.take_loss() {
             let time = |index| self.offset + Time::from_units(index, self.decoder.sample_rate(), 1);
-            output.counters.damage.add(Loss::sound(time(index), time(index + samples)));
+            output.counters.damage.add(self.loss(time(index), time(index + samples)));
         }
         self.convert(placed, start, output)
     }
@@ -228,12 +233,12 @@ impl Link {
                 let start = self.offset + Time::from_units(start.unwrap_or(0), source_rate, 1);
                 let end = sink.end();
                 if std::mem::take(&mut self.lost) && start > end {
-                    output.counters.damage.add(Loss::sound(end, start));
+                    output.counters.damage.add(self.loss(end, start));
                 }
                 // It comes too late: what follows it was heard. What lies before the start is not missed.
                 let overlap = start.max(Time::ZERO);
                 if end - overlap > SMALL_OVERLAP {
-                    output.counters.damage.add(Loss::sound(overlap, end));
+                    output.counters.damage.add(self.loss(overlap, end));
                 }
                 sink.seek(start)?;
                 let problem =
@@ -255,6 +260,14 @@ impl Link {
             sink.push(&resampler.push(&piece))?;
         }
         Ok(())
+    }
+
+    /// Sound that is missing.
+    fn loss(&self, start: Time, end: Time) -> Loss {
+        let (packets, samples) = self.decoded;
+        let missing = (end - start).to_units(self.decoder.sample_rate(), 1).max(0) as u64;
+        let in_packets = if samples == 0 { 0.0 } else { missing as f64 * packets as f64 / samples as f64 };
+        Loss::sound(start, end, (in_packets.round() as u64).max(missing.min(1)))
     }
 
     /// Puts out what is held back. What comes then finds its place anew.

@@ -168,7 +168,7 @@ fn limit(element: &'static str, value: u64, limit: u64) -> Result<(), Error> {
 }
 
 /// Brings the channels from the order of section 4.3.9 into that of [`Pcm`].
-fn to_wave_order(pcm: &mut Pcm) {
+pub(crate) fn to_wave_order(pcm: &mut Pcm) {
     match pcm.len() {
         // L C R ... → L R C ...
         3 | 5 => pcm.swap(1, 2),

@@ -17,6 +17,7 @@ mod setup;
 mod timeline;
 
 pub use comment::Comments;
+pub(crate) use decoder::to_wave_order;
 pub use decoder::{Decoder, MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE};
 pub(crate) use duration::{Durations, Format};
 pub use error::Error;
