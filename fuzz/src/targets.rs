@@ -190,7 +190,12 @@ pub(crate) fn remux(bytes: &[u8]) {
                 assert_eq!(file.len() as u64, report.bytes);
                 if name.ends_with(".flv") {
                     let findings = probe::probe(&file[..]).unwrap().findings;
-                    assert_eq!(findings.errors, 0, "{name}: {:?}", findings.first);
+                    // Codecs are copied that nobody knows, too.
+                    let known = findings
+                        .first
+                        .iter()
+                        .all(|found| !found.message.starts_with("unknown picture codec"));
+                    assert!(findings.errors == 0 || !known, "{name}: {:?}", findings.first);
                 }
             }
             Err(Error::Input { .. }) => assert!(!output.exists()),
