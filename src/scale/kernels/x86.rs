@@ -67,26 +67,39 @@ fn vertical_sse2(source: Rows<'_>, sum: Sum<'_>, target: &mut [i16]) {
         let single = |tap: &Tap| {
             let samples = load(tap.rows[0]);
             // A sample in the upper half of 16 bits, times the weight, shifted right by 16.
-            [_mm_unpacklo_epi8(zero, samples), _mm_unpackhi_epi8(zero, samples)]
-                .map(|samples| _mm_mulhi_epu16(samples, _mm_set1_epi32(tap.weight as i32)))
+            let weight = _mm_set1_epi32(tap.weight as i32);
+            let (low, high) = (_mm_unpacklo_epi8(zero, samples), _mm_unpackhi_epi8(zero, samples));
+            [_mm_mulhi_epu16(low, weight), _mm_mulhi_epu16(high, weight)]
         };
         let paired = |tap: &Tap| {
-            let [upper, lower] = tap.rows.map(load);
+            let (upper, lower) = (load(tap.rows[0]), load(tap.rows[1]));
             // The sum times 2^7, times twice the weight.
             let weight = _mm_slli_epi16::<1>(_mm_set1_epi32(tap.weight as i32));
+            let low = _mm_add_epi16(_mm_unpacklo_epi8(upper, zero), _mm_unpacklo_epi8(lower, zero));
+            let high = _mm_add_epi16(_mm_unpackhi_epi8(upper, zero), _mm_unpackhi_epi8(lower, zero));
             [
-                _mm_add_epi16(_mm_unpacklo_epi8(upper, zero), _mm_unpacklo_epi8(lower, zero)),
-                _mm_add_epi16(_mm_unpackhi_epi8(upper, zero), _mm_unpackhi_epi8(lower, zero)),
+                _mm_mulhi_epu16(_mm_slli_epi16::<7>(low), weight),
+                _mm_mulhi_epu16(_mm_slli_epi16::<7>(high), weight),
             ]
-            .map(|samples| _mm_mulhi_epu16(_mm_slli_epi16::<7>(samples), weight))
         };
-        let positive = sum.positive;
-        for [low, high] in positive.single.iter().map(single).chain(positive.paired.iter().map(paired)) {
+        // Plain loops, since closures over vectors within iterators become calls.
+        let mut add = |[low, high]: [__m128i; 2]| {
             sums = [_mm_add_epi16(sums[0], low), _mm_add_epi16(sums[1], high)];
+        };
+        for tap in sum.positive.single {
+            add(single(tap));
         }
-        let negative = sum.negative;
-        for [low, high] in negative.single.iter().map(single).chain(negative.paired.iter().map(paired)) {
+        for tap in sum.positive.paired {
+            add(paired(tap));
+        }
+        let mut subtract = |[low, high]: [__m128i; 2]| {
             sums = [_mm_sub_epi16(sums[0], low), _mm_sub_epi16(sums[1], high)];
+        };
+        for tap in sum.negative.single {
+            subtract(single(tap));
+        }
+        for tap in sum.negative.paired {
+            subtract(paired(tap));
         }
         // SAFETY: `x` is at most `width - BLOCK`, and `target` has `width` samples.
         unsafe {
