@@ -436,7 +436,7 @@ fn add_own(intra: &[u32], duration: Duration, worth: &mut [u32]) {
     let standing = duration.clamp(DURATIONS[0], DURATIONS[1]).as_micros() as u32;
     let times = standing * 256 / USUAL_DURATION.as_micros() as u32;
     for (worth, &intra) in worth.iter_mut().zip(intra) {
-        *worth = (*worth + (intra * times >> 8)).min(MAX_WORTH);
+        *worth = (*worth + ((intra * times) >> 8)).min(MAX_WORTH);
     }
 }
 
