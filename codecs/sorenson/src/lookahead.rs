@@ -139,7 +139,7 @@ struct Costs {
 }
 
 /// What a macroblock takes from the frame before.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Origin {
     /// Vector in samples of the half-size picture.
     mv: (i16, i16),
@@ -473,7 +473,7 @@ const MAX_FACTOR: i32 = 512;
 #[inline]
 fn factor(intra: u32, worth: u32) -> u16 {
     let exponent = (log2(worth) - log2(intra) - USUAL_WORTH) / ROOT;
-    // 512 less 2 to the exponent, linear between powers of two.
+    // 512 over 2 to the exponent, linear between powers of two.
     let exponent = (exponent + 256).max(0) as u32;
     let factor = f32::from_bits(((127 + 9) << 23) - (exponent << 15)) as i32;
     factor.clamp(1, MAX_FACTOR) as u16
@@ -483,11 +483,6 @@ fn factor(intra: u32, worth: u32) -> u16 {
 #[inline]
 fn log2(value: u32) -> i32 {
     (value as i32 as f32).to_bits() as i32 >> 15
-}
-
-/// 2^16 times two to the minus `exponent` / 256, linear between powers of two.
-pub(crate) fn exp2_inverse(exponent: u32) -> u32 {
-    ((512 - exponent % 256) << 7) >> (exponent / 256).min(31)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ mod model;
 mod two_pass;
 
 use crate::encoder::Packet;
-use crate::lookahead::{Expected, Outlook, Plan, exp2_inverse};
+use crate::lookahead::{Expected, Outlook, Plan};
 use crate::parallel::Input;
 use average::Average;
 use buffer::{Buffer, Level};
@@ -36,6 +36,11 @@ pub fn quantizer_for_quality(quality: u8) -> u16 {
     const LOG2_31: u32 = 1268;
     let exponent = u32::from(quality.min(MAX_QUALITY)) * LOG2_31 / u32::from(MAX_QUALITY);
     ((31 * 16 * exp2_inverse(exponent) + (1 << 15)) >> 16).max(16) as u16
+}
+
+/// 2^16 times two to the minus `exponent` / 256, linear between powers of two.
+fn exp2_inverse(exponent: u32) -> u32 {
+    ((512 - exponent % 256) << 7) >> (exponent / 256).min(31)
 }
 
 /// Chooses the quantisers of pictures.
