@@ -420,14 +420,15 @@ fn touched(origin: usize, start: usize, length: usize, shift: u32) -> Range<usiz
 
 /// The columns of blocks that may differ from those of the picture before in any of some rows of a plane.
 struct ChangedBlocks {
-    changed: Vec<bool>,
+    /// 64 to a word.
+    changed: Vec<u64>,
     /// Where the picture region begins, in samples.
     x: usize,
 }
 
 impl ChangedBlocks {
     fn new(unchanged: &theora::UnchangedBlocks<'_>, rows: Range<usize>) -> Self {
-        let mut changed = vec![false; unchanged.columns];
+        let mut changed = vec![0; unchanged.columns.div_ceil(64)];
         for row in blocks(unchanged.y, rows).filter_map(|row| unchanged.row(row)) {
             changed.iter_mut().zip(row).for_each(|(changed, unchanged)| *changed |= !unchanged);
         }
@@ -436,7 +437,7 @@ impl ChangedBlocks {
 
     /// Whether there are any in these columns of samples.
     fn any(&self, columns: Range<usize>) -> bool {
-        self.changed[blocks(self.x, columns)].contains(&true)
+        blocks(self.x, columns).any(|column| self.changed[column / 64] >> (column % 64) & 1 == 1)
     }
 }
 

@@ -12,7 +12,7 @@ pub(crate) fn code_all(frame: &mut ParsedFrame, layout: &Layout) {
     frame.references.fill(Reference::Intra);
     frame.coded.clear();
     frame.coded.extend_from_slice(&layout.coded_order);
-    frame.count_coded(layout);
+    frame.find_coded(layout);
 }
 
 /// Reads which blocks of an inter frame are coded. They are taken to be INTER_NOMV until their mode is known.
@@ -58,7 +58,7 @@ pub(crate) fn read(reader: &mut BitReader<'_>, frame: &mut ParsedFrame, layout: 
         frame.references[block as usize] = Reference::Previous;
         frame.vectors[block as usize] = MotionVector::default();
     }
-    frame.count_coded(layout);
+    frame.find_coded(layout);
 }
 
 /// How much of a super block is coded: SBPCODED and SBFCODED.

@@ -1,6 +1,6 @@
 //! Undoing DC prediction (Theora specification, 7.8).
 
-use crate::layout::{Layout, PlaneLayout};
+use crate::layout::Layout;
 use crate::masks;
 use crate::parse::{ParsedFrame, Reference};
 
@@ -8,12 +8,13 @@ use crate::parse::{ParsedFrame, Reference};
 pub(crate) fn undo_prediction(frame: &mut ParsedFrame, layout: &Layout) {
     for pli in 0..3 {
         if frame.plane_starts[pli] < frame.plane_starts[pli + 1] {
-            undo_plane(frame, &layout.planes[pli]);
+            undo_plane(frame, layout, pli);
         }
     }
 }
 
-fn undo_plane(frame: &mut ParsedFrame, plane: &PlaneLayout) {
+fn undo_plane(frame: &mut ParsedFrame, layout: &Layout, pli: usize) {
+    let plane = &layout.planes[pli];
     // LASTDC by reference.
     let mut last = [0i16; 4];
     let columns = plane.columns;
@@ -22,8 +23,8 @@ fn undo_plane(frame: &mut ParsedFrame, plane: &PlaneLayout) {
     let mut usable = vec![0; columns];
     let rows =
         frame.references[range.clone()].chunks_exact(columns).zip(frame.dc[range].chunks_exact_mut(columns));
-    for (references, dc) in rows {
-        if references.iter().fold(0, |any, &reference| any | reference as u8) == Reference::None as u8 {
+    for ((references, dc), masks) in rows.zip(frame.coded_masks[pli].chunks_exact(plane.masks_in_row())) {
+        if masks.iter().all(|&mask| mask == 0) {
             references_below.copy_from_slice(references);
             continue;
         }
@@ -31,9 +32,8 @@ fn undo_plane(frame: &mut ParsedFrame, plane: &PlaneLayout) {
         // The lengths are those of the row, which spares checks.
         let (dc, usable) = (&mut dc[..references.len()], &usable[..references.len()]);
         let mut left = 0;
-        for start in (0..references.len()).step_by(masks::BLOCKS) {
-            let end = references.len().min(start + masks::BLOCKS);
-            for bit in masks::ones(masks::coded(&references[start..end])) {
+        for (start, &mask) in (0..).step_by(masks::BLOCKS).zip(masks) {
+            for bit in masks::ones(mask) {
                 let column = start + bit;
                 let p = usize::from(usable[column]);
                 let last = &mut last[references[column] as usize];
@@ -192,7 +192,8 @@ mod tests {
         frame.references[..8]
             .copy_from_slice(&[Previous, Golden, Intra, Golden, None, Previous, Golden, Golden]);
         frame.dc[..8].copy_from_slice(&[10, 20, 30, 5, 99, 1, 2, 3]);
-        undo_plane(&mut frame, &layout.planes[0]);
+        frame.find_coded(&layout);
+        undo_plane(&mut frame, &layout, 0);
         // Golden at 3 takes the last golden, Previous at 5 its lower left neighbour, Golden at 6 (dl + dr) / 2, and
         // Golden at 7 the mean of left and down.
         assert_eq!(frame.dc[..8], [10, 20, 30, 25, 99, 11, 2 + 22, 3 + 24]);
@@ -204,7 +205,8 @@ mod tests {
         let mut frame = ParsedFrame::new(&layout);
         frame.references[..2].fill(Reference::Intra);
         frame.dc[..2].copy_from_slice(&[i16::MAX, 2]);
-        undo_plane(&mut frame, &layout.planes[0]);
+        frame.find_coded(&layout);
+        undo_plane(&mut frame, &layout, 0);
         assert_eq!(frame.dc[..2], [i16::MAX, i16::MIN + 1]);
     }
 }

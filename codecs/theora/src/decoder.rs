@@ -8,7 +8,7 @@ use crate::parse::ParsedFrame;
 use crate::picture::Picture;
 use crate::recon::{PlaneTask, Sources};
 use crate::stream::Stream;
-use crate::unchanged::{self, UnchangedBlocks};
+use crate::unchanged::{self, UnchangedBlocks, UnchangedMasks};
 
 /// What a caller lets a stream use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +47,8 @@ pub struct Decoder {
     previous: usize,
     /// The frame before the previous one, unless its picture has been used again.
     before_previous: Option<usize>,
-    /// Which blocks of the previous frame are as they were in the frame before it, all planes in raster order.
-    unchanged: Vec<bool>,
+    /// Which blocks of the previous frame are as they were in the frame before it.
+    unchanged: UnchangedMasks,
     /// Whether the last packet brought no new frame.
     repeated: bool,
 }
@@ -68,7 +68,7 @@ impl Decoder {
             golden: 0,
             previous: 0,
             before_previous: None,
-            unchanged: vec![true; layout.blocks()],
+            unchanged: UnchangedMasks::default(),
             repeated: true,
             stream,
         })
@@ -106,16 +106,14 @@ impl Decoder {
         let is_free = |index: &usize| *index != self.golden && *index != self.previous;
         // The frame before the previous one has much that need not be copied.
         let next = self.before_previous.filter(is_free).or_else(|| (0..3).find(is_free)).unwrap_or_default();
-        let kept = (self.before_previous == Some(next)).then_some(&self.unchanged[..]);
+        let kept = (self.before_previous == Some(next)).then_some(&self.unchanged);
         let mut picture = std::mem::take(&mut self.pictures[next]);
         let (previous, golden) = (&self.pictures[self.previous], &self.pictures[self.golden]);
         for (pli, samples) in picture.planes.iter_mut().enumerate() {
             let task = PlaneTask::new(&self.frame, &self.stream, pli);
-            let kept = kept.map(|kept| &kept[self.stream.layout.planes[pli].range()]);
-            task.run(
-                samples,
-                &Sources { previous: &previous.planes[pli], golden: &golden.planes[pli], kept },
-            );
+            let kept = kept.map(|kept| [&kept[pli][..]]);
+            let (previous, golden) = (&previous.planes[pli], &golden.planes[pli]);
+            task.run(samples, &Sources { previous, golden, kept: kept.as_ref().map(|maps| &maps[..]) });
         }
         self.pictures[next] = picture;
         next
@@ -143,6 +141,6 @@ impl Decoder {
     /// If `pli` is above 2.
     #[must_use]
     pub fn unchanged(&self, pli: usize) -> UnchangedBlocks<'_> {
-        UnchangedBlocks::new(&self.stream, pli, (!self.repeated).then_some(&self.unchanged[..]))
+        UnchangedBlocks::new(&self.stream, pli, (!self.repeated).then_some(&self.unchanged))
     }
 }

@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use oggflv_common::PixelFormat;
 
+use crate::masks;
+
 /// The blocks of one plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PlaneLayout {
@@ -32,6 +34,16 @@ impl PlaneLayout {
     /// How many blocks there are.
     pub(crate) fn blocks(&self) -> usize {
         self.columns * self.rows
+    }
+
+    /// How many masks a row of blocks takes.
+    pub(crate) fn masks_in_row(&self) -> usize {
+        self.columns.div_ceil(masks::BLOCKS)
+    }
+
+    /// How many masks all rows take.
+    pub(crate) fn masks(&self) -> usize {
+        self.masks_in_row() * self.rows
     }
 
     /// Where its blocks are among those of all planes.

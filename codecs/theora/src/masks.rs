@@ -12,29 +12,17 @@ pub(crate) const BLOCKS: usize = u64::BITS as usize;
 #[inline]
 pub(crate) fn coded(references: &[Reference]) -> u64 {
     const { assert!(Reference::Golden as u8 == 3 && Reference::None as u8 == 0) };
-    mask(references, |reference| reference as u8)
-}
-
-/// Which of at most 64 flags are set.
-#[inline]
-pub(crate) fn set(flags: &[bool]) -> u64 {
-    mask(flags, u8::from)
-}
-
-/// Which of at most 64 values are not zero; there are none above 3.
-#[inline]
-fn mask<T: Copy>(values: &[T], byte: impl Fn(T) -> u8) -> u64 {
     let mut mask = 0;
-    let eights = values.chunks_exact(8);
+    let eights = references.chunks_exact(8);
     let rest = eights.remainder();
     for (index, eight) in eights.enumerate() {
-        let bytes = u64::from_le_bytes(std::array::from_fn(|i| byte(eight[i])));
+        let bytes = u64::from_le_bytes(std::array::from_fn(|i| eight[i] as u8));
         let ones = (bytes | bytes >> 1) & 0x0101_0101_0101_0101;
         // The product has bit 0 of byte i as bit 56 + i.
         mask |= (ones.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * index);
     }
-    for (index, &value) in (values.len() - rest.len()..).zip(rest) {
-        mask |= u64::from(byte(value) != 0) << index;
+    for (index, &reference) in (references.len() - rest.len()..).zip(rest) {
+        mask |= u64::from(reference != Reference::None) << index;
     }
     mask
 }
@@ -72,10 +60,12 @@ mod tests {
             coded(&[None, Intra, Previous, Golden, None, None, None, None, None, Golden]),
             0b10_0000_1110
         );
-        let flags: Vec<bool> = (0..64).map(|i| i % 3 == 0 || i == 63).collect();
+        let references: Vec<Reference> =
+            (0..64).map(|i| if i % 3 == 0 || i == 63 { Golden } else { None }).collect();
         for length in 0..=64 {
-            let expected = flags[..length].iter().rev().fold(0, |mask, &flag| mask << 1 | u64::from(flag));
-            assert_eq!(set(&flags[..length]), expected, "{length} flags");
+            let bit = |mask, reference: &Reference| mask << 1 | u64::from(*reference != None);
+            let expected = references[..length].iter().rev().fold(0, bit);
+            assert_eq!(coded(&references[..length]), expected, "{length} blocks");
         }
     }
 

@@ -17,7 +17,7 @@ use crate::headers::{Identification, Setup};
 use crate::parse::ParsedFrame;
 use crate::recon::{PlaneTask, Sources};
 use crate::stream::Stream;
-use crate::unchanged::{self, UnchangedBlocks};
+use crate::unchanged::{self, UnchangedBlocks, UnchangedMasks};
 use crate::{Error, FrameKind, Limits};
 
 /// Decodes the data packets of one stream with several threads.
@@ -48,7 +48,7 @@ impl ParallelDecoder {
     /// A decoder for the stream with these headers, which decodes with `threads` threads, the caller's among them.
     /// Inter frames before the first key frame predict from grey pictures: every sample is 0x80.
     ///
-    /// At most six packets for each thread are in work at once; with one thread, only the packet that is handed over.
+    /// At most five packets for each thread are in work at once; with one thread, only the packet that is handed over.
     /// What they say and their pictures are the memory that the decoder takes, besides the golden and the previous
     /// picture, and the pictures of frames that the caller keeps.
     ///
@@ -112,7 +112,7 @@ impl ParallelDecoder {
         &self.shared.stream.identification
     }
 
-    /// Hands over a data packet, and hands out the oldest frame that is in work if there are more than six for each
+    /// Hands over a data packet, and hands out the oldest frame that is in work if there are more than five for each
     /// thread, or only one thread. If so, waits until that frame is there.
     ///
     /// # Panics
@@ -144,7 +144,7 @@ impl ParallelDecoder {
                 let parsed = state.jobs.pop_front()?.parsed?;
                 state.settled -= 1;
                 let kind = parsed.kind.clone();
-                let unchanged = (!parsed.unchanged.is_empty()).then(|| parsed.unchanged.clone());
+                let unchanged = parsed.unchanged.clone();
                 state.parse_buffers.push(parsed);
                 return Some(DecodedFrame { kind, picture, unchanged, shared: self.shared.clone() });
             }
@@ -175,8 +175,8 @@ impl Drop for ParallelDecoder {
 }
 
 /// How many packets are in work at most for each thread. Parsing a key frame takes as long as five other frames: that
-/// much must have been parsed ahead if no thread is to wait meanwhile.
-const PACKETS_IN_WORK: usize = 6;
+/// much must have been parsed ahead if no thread is to wait meanwhile. What waits for longer is no longer in the cache.
+const PACKETS_IN_WORK: usize = 5;
 
 /// How many pictures are begun and not handed out at most for each thread. Memory that is used again soon is still in the
 /// cache, and has more that need not be copied.
@@ -192,7 +192,7 @@ const BLOCKS_IN_BAND: usize = 4096;
 pub struct DecodedFrame {
     kind: Result<FrameKind, Error>,
     picture: SharedPicture,
-    unchanged: Option<Arc<Vec<bool>>>,
+    unchanged: Option<Arc<UnchangedMasks>>,
     shared: Arc<Shared>,
 }
 
@@ -220,7 +220,7 @@ impl DecodedFrame {
     /// If `pli` is above 2.
     #[must_use]
     pub fn unchanged(&self, pli: usize) -> UnchangedBlocks<'_> {
-        UnchangedBlocks::new(&self.shared.stream, pli, self.unchanged.as_ref().map(|map| &map[..]))
+        UnchangedBlocks::new(&self.shared.stream, pli, self.unchanged.as_deref())
     }
 }
 
@@ -249,8 +249,8 @@ fn samples_of(plane: &SharedPlane) -> &[u8] {
 struct Parsed {
     kind: Result<FrameKind, Error>,
     frame: ParsedFrame,
-    /// Which blocks are as they were; empty if the packet brought no new frame.
-    unchanged: Arc<Vec<bool>>,
+    /// Which blocks are as they were; none if the packet brought no new frame.
+    unchanged: Option<Arc<UnchangedMasks>>,
 }
 
 /// A packet in work.
@@ -319,7 +319,7 @@ impl Task {
 struct Buffer {
     samples: Vec<u8>,
     /// What the frames between the old one and the one to be made left as it was; none if that is not known.
-    kept: Option<Vec<Arc<Vec<bool>>>>,
+    kept: Option<Vec<Arc<UnchangedMasks>>>,
 }
 
 #[derive(Debug)]
@@ -336,7 +336,7 @@ struct State {
     /// How many new frames there have been, the grey picture among them. They are numbered from 1.
     frames: u64,
     /// Which blocks the newest frames left as they were, the newest last.
-    recent: VecDeque<Arc<Vec<bool>>>,
+    recent: VecDeque<Arc<UnchangedMasks>>,
     /// The references for the first job that is not settled.
     previous: SharedPicture,
     golden: SharedPicture,
@@ -366,7 +366,7 @@ impl State {
                 if let Some(references) = settled.waiting[pli].take_if(is_ready) {
                     let (parsed, plane) = (parsed.clone(), settled.picture[pli].clone());
                     let number = settled.number;
-                    let buffer = self.take_buffer(pli, number);
+                    let buffer = self.take_buffer(pli, number, references.is_some());
                     let bands = (stream.layout.planes[pli].blocks() / BLOCKS_IN_BAND).clamp(1, BANDS);
                     let helpers = helpers.min(bands - 1);
                     return Some(Task::Plane { pli, parsed, plane, references, buffer, helpers });
@@ -419,7 +419,7 @@ impl State {
         for (planes, plane) in self.planes.iter_mut().zip(&picture) {
             planes.push((self.frames, plane.clone()));
         }
-        self.recent.push_back(parsed.unchanged.clone());
+        self.recent.extend(parsed.unchanged.clone());
         if self.recent.len() > MAX_AGE + self.settled {
             self.recent.pop_front();
         }
@@ -427,10 +427,13 @@ impl State {
     }
 
     /// The memory of a free plane for a frame. The best is that of the newest frame: much of it may be right. So it is
-    /// looked for as late as possible.
-    fn take_buffer(&mut self, pli: usize, number: u64) -> Option<Buffer> {
+    /// looked for as late as possible. A key frame copies nothing and makes an old plane new.
+    fn take_buffer(&mut self, pli: usize, number: u64, has_references: bool) -> Option<Buffer> {
         let planes = &mut self.planes[pli];
-        let index = planes.iter_mut().rposition(|(_, plane)| Arc::get_mut(plane).is_some())?;
+        let is_free = |(_, plane): &mut (u64, SharedPlane)| Arc::get_mut(plane).is_some();
+        let mut planes_by_age = planes.iter_mut();
+        let index =
+            if has_references { planes_by_age.rposition(is_free) } else { planes_by_age.position(is_free) }?;
         let (old, plane) = planes.remove(index);
         let samples = Arc::into_inner(plane)?.into_inner()?;
         // The frames after the old one up to the one before this.
@@ -505,12 +508,12 @@ impl Shared {
         let mut frame =
             buffers.map_or_else(|| ParsedFrame::new(&self.stream.layout), |buffers| buffers.frame);
         let kind = frame.parse(packet, &self.stream);
-        let mut unchanged = Vec::new();
-        if matches!(kind, Ok(FrameKind::Key | FrameKind::Inter)) {
-            unchanged.resize(self.stream.layout.blocks(), true);
+        let unchanged = matches!(kind, Ok(FrameKind::Key | FrameKind::Inter)).then(|| {
+            let mut unchanged = UnchangedMasks::default();
             unchanged::find(&mut unchanged, &frame, &self.stream);
-        }
-        Arc::new(Parsed { kind, frame, unchanged: Arc::new(unchanged) })
+            Arc::new(unchanged)
+        });
+        Arc::new(Parsed { kind, frame, unchanged })
     }
 
     /// The second phase, for one plane.
@@ -528,15 +531,8 @@ impl Shared {
             Some(Buffer { samples, kept }) => (samples, kept),
             None => (vec![0; plane.width() * plane.height()], None),
         };
-        let kept = maps.map(|maps| {
-            let mut kept = vec![true; plane.blocks()];
-            for map in maps {
-                for (kept, &unchanged) in kept.iter_mut().zip(&map[plane.range()]) {
-                    *kept &= unchanged;
-                }
-            }
-            kept
-        });
+        let kept: Option<Vec<&[u64]>> =
+            maps.as_ref().map(|maps| maps.iter().map(|masks| &masks[pli][..]).collect());
         let reference =
             |index: usize| references.as_ref().map_or(&[][..], |references| samples_of(&references[index]));
         let task = PlaneTask::new(&parsed.frame, &self.stream, pli);

@@ -6,6 +6,7 @@ use oggflv_common::BitReader;
 use crate::coded_blocks::{self, SuperBlock};
 use crate::frame_header::{FrameHeader, FrameType};
 use crate::layout::Layout;
+use crate::masks;
 use crate::modes::{self, Mode};
 use crate::motion::{self, MotionVector};
 use crate::stream::Stream;
@@ -32,6 +33,8 @@ pub(crate) struct ParsedFrame {
     pub(crate) header: FrameHeader,
     /// What each block is predicted from.
     pub(crate) references: Vec<Reference>,
+    /// Which blocks are coded, for each plane row by row from the bottom.
+    pub(crate) coded_masks: [Vec<u64>; 3],
     /// MVECTS.
     pub(crate) vectors: Vec<MotionVector>,
     /// QIIS: index of the `qi` of the AC coefficients, 0 to 2.
@@ -68,6 +71,7 @@ impl ParsedFrame {
         Self {
             header: FrameHeader { frame_type: FrameType::Inter, qis: [63, 0, 0], nqis: 1 },
             references: vec![Reference::None; blocks],
+            coded_masks: layout.planes.map(|plane| vec![0; plane.masks()]),
             vectors: vec![MotionVector::default(); blocks],
             qiis: vec![0; blocks],
             dc: vec![0; blocks],
@@ -129,8 +133,13 @@ impl ParsedFrame {
         }
     }
 
-    /// Finds where the planes start among the coded blocks, which are in coded order.
-    pub(crate) fn count_coded(&mut self, layout: &Layout) {
+    /// Finds where the planes start among the coded blocks, which are in coded order, and makes the masks of coded blocks.
+    pub(crate) fn find_coded(&mut self, layout: &Layout) {
+        for (masks, plane) in self.coded_masks.iter_mut().zip(&layout.planes) {
+            let rows = self.references[plane.range()].chunks_exact(plane.columns);
+            let references = rows.flat_map(|row| row.chunks(masks::BLOCKS));
+            masks.iter_mut().zip(references).for_each(|(mask, references)| *mask = masks::coded(references));
+        }
         let [_, cb, cr] = layout.planes;
         let start = |first: usize| self.coded.partition_point(|&block| (block as usize) < first);
         self.plane_starts = [0, start(cb.first), start(cr.first), self.coded.len()];

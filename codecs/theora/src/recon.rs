@@ -18,13 +18,16 @@ pub(crate) struct Sources<'a> {
     /// The same plane of the reference frames, which intra frames do not look at.
     pub(crate) previous: &'a [u8],
     pub(crate) golden: &'a [u8],
-    /// If the plane's memory holds an earlier frame, in which of its blocks the previous frame is the same.
-    pub(crate) kept: Option<&'a [bool]>,
+    /// If the plane's memory holds an earlier frame: which blocks each frame behind it, up to the previous one, left as
+    /// they were.
+    pub(crate) kept: Option<&'a [&'a [u64]]>,
 }
 
 /// A plane of a frame that is to be made.
 pub(crate) struct PlaneTask<'a> {
     frame: &'a ParsedFrame,
+    /// Which blocks are coded.
+    coded: &'a [u64],
     layout: &'a PlaneLayout,
     kernels: &'a Kernels,
     /// The loop filter limit, 0 to 127; 0 turns the filter off.
@@ -41,6 +44,7 @@ impl<'a> PlaneTask<'a> {
         let (x, y) = if pli == 0 { (0, 0) } else { layout.format.chroma_shift() };
         Self {
             frame,
+            coded: &frame.coded_masks[pli],
             layout: &layout.planes[pli],
             kernels: &stream.kernels,
             limit: stream.loop_filter_limit(&frame.header),
@@ -120,10 +124,11 @@ impl<'a> PlaneTask<'a> {
         let references = &self.frame.references[first..first + columns];
         let mut coefficients = Coefficients([0; 64]);
         let mut copies = [[0; 64]; 2];
+        let masks = self.layout.masks_in_row();
         for (index, references) in references.chunks(masks::BLOCKS).enumerate() {
-            let start = index * masks::BLOCKS;
-            let coded = masks::coded(references);
-            let kept = kept.map_or(0, |kept| masks::set(&kept[row * columns + start..][..references.len()]));
+            let (start, mask) = (index * masks::BLOCKS, row * masks + index);
+            let coded = self.coded[mask];
+            let kept = kept.map_or(0, |maps| maps.iter().fold(u64::MAX, |kept, map| kept & map[mask]));
             let all = u64::MAX >> (masks::BLOCKS - references.len());
             for run in masks::runs(all & !(coded | kept)) {
                 let previous = &previous[y * stride..][..8 * stride];

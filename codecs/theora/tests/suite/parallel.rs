@@ -145,7 +145,7 @@ fn key_frames_may_come_at_any_distance() {
 #[test]
 fn frames_come_a_fixed_number_of_packets_later() {
     let packets = long_stream("420");
-    for (threads, delay) in [(1, 0), (2, 12), (3, 18)] {
+    for (threads, delay) in [(1, 0), (2, 10), (3, 15)] {
         let mut decoder = parallel(&packets, threads).unwrap();
         for (index, packet) in packets[3..].iter().enumerate() {
             assert_eq!(decoder.decode(packet.clone()).is_some(), index >= delay, "packet {index}");
