@@ -105,11 +105,22 @@ impl Default for Options {
     }
 }
 
+/// Bytes that the pictures may have that a stage works on at once, except that there is always one. It takes several times as
+/// much for what belongs to them.
+const BYTES_IN_WORK: usize = 40 << 20;
+
+/// Fewer pictures if they are so large that their number is not what counts.
+fn at_most(pictures: NonZeroUsize, picture_bytes: usize) -> NonZeroUsize {
+    NonZeroUsize::new(BYTES_IN_WORK / picture_bytes.max(1))
+        .map_or(NonZeroUsize::MIN, |most| pictures.min(most))
+}
+
 impl Options {
-    /// Threads that decode pictures. A second one is busy where the encoder has nothing to do.
-    pub(crate) fn decoder_threads(&self) -> NonZeroUsize {
+    /// Threads that decode pictures of some bytes each. A second one is busy where the encoder has nothing to do.
+    pub(crate) fn decoder_threads(&self, picture_bytes: usize) -> NonZeroUsize {
         let threads = (self.threads.get() / 3).max(2);
-        NonZeroUsize::new(threads).map_or(self.threads, |threads| threads.min(self.threads))
+        let threads = NonZeroUsize::new(threads).map_or(self.threads, |threads| threads.min(self.threads));
+        at_most(threads, picture_bytes)
     }
 
     /// Whether more than one thread scales a picture.
@@ -117,10 +128,11 @@ impl Options {
         self.threads.get() >= 6
     }
 
-    /// Pictures that are encoded at a time. Each waits for rows of the one before now and then, so there are more of them
-    /// than threads that can be busy.
-    pub(crate) fn pictures_in_work(&self) -> NonZeroUsize {
-        if self.threads.get() == 1 { self.threads } else { self.threads.saturating_add(2) }
+    /// Pictures of some bytes each that are encoded at a time. Each waits for rows of the one before now and then, so there
+    /// are more of them than threads that can be busy.
+    pub(crate) fn pictures_in_work(&self, picture_bytes: usize) -> NonZeroUsize {
+        let pictures = if self.threads.get() == 1 { self.threads } else { self.threads.saturating_add(2) };
+        at_most(pictures, picture_bytes)
     }
 
     /// How long the output becomes at most.

@@ -41,6 +41,13 @@ pub(super) enum Picture {
     End { time: Time },
 }
 
+impl Picture {
+    /// The bytes of its samples.
+    pub(super) fn bytes(&self) -> usize {
+        if let Self::New { frame, .. } = self { frame.samples() } else { 0 }
+    }
+}
+
 /// Pictures of one size.
 pub(super) struct Pictures {
     packets: Receiver<VideoInput>,

@@ -102,7 +102,8 @@ impl<'a> Stage<'a> {
     ) -> Result<Self, Stop> {
         let (width, height) = (frame.width(), frame.height());
         let config = encoder_config(width, height);
-        let encoder = sorenson::ParallelEncoder::new(config, options.preset, options.pictures_in_work())
+        let in_work = options.pictures_in_work(frame.samples());
+        let encoder = sorenson::ParallelEncoder::new(config, options.preset, in_work)
             .map_err(|problem| Stop::Output(OutputError::Picture { width, height, problem: problem.into() }))?
             .with_rate(rate)
             .within(Arc::new(clocks::around(clocks::Stage::Encode, counters)));

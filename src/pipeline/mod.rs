@@ -54,6 +54,8 @@ const PICTURES_AHEAD: usize = 4;
 /// Pictures that the planning may be ahead of the encoder. Plans are made for twenty pictures at a time, and while
 /// the encoder is busy with those, the next twenty have to come in.
 const PLANS_AHEAD: usize = 20;
+/// A picture that is larger counts for several.
+const PLACE_BYTES: usize = 4 << 20;
 /// Tags that the encoders may be ahead of an output that takes its time, about half a minute. The interleaver takes whatever
 /// comes and holds what has to wait for its counterpart, so no stage waits here for another one.
 const TAGS_AHEAD: usize = 2048;
@@ -230,9 +232,17 @@ pub(crate) fn run<R: Read + Send + 'static, W: Write>(
         source::run(input, &source_options, source_counters, &video_packets, &audio_packets)
     })?);
     let pictures = decode::Pictures::new(decoder_input, free_pictures, options, counters.clone());
-    let pictures = ahead(Stage::Decode, PICTURES_AHEAD, pictures, options, &counters, &mut stages)?;
+    let pictures = ahead(
+        Stage::Decode,
+        (PICTURES_AHEAD, decode::Picture::bytes),
+        pictures,
+        options,
+        &counters,
+        &mut stages,
+    )?;
     let plans = plan::Plans::new(pictures, options.keyframe_interval);
-    let plans = ahead(Stage::Plan, PLANS_AHEAD, plans, options, &counters, &mut stages)?;
+    let plans =
+        ahead(Stage::Plan, (PLANS_AHEAD, plan::Planned::bytes), plans, options, &counters, &mut stages)?;
     let (encode_options, encode_counters, video_tags) = (options.clone(), counters.clone(), tags.clone());
     stages.push(spawn(Stage::Encode, &counters, move || {
         let ways_out = encode::WaysOut { used: &used_pictures, tags: &video_tags, first_pass: &recorded };
@@ -305,10 +315,11 @@ fn spawn(
     Ok((name, thread.map_err(Error::Threads)?))
 }
 
-/// Lets a stage work ahead on a thread of its own, unless there is one thread for all.
+/// Lets a stage work ahead on a thread of its own, unless there is one thread for all. `places` is how many pictures it may be
+/// ahead, and how many bytes they have.
 fn ahead<T: Send + 'static>(
     stage: Stage,
-    depth: usize,
+    places: (usize, fn(&T) -> usize),
     mut items: impl Iterator<Item = T> + Send + 'static,
     options: &Options,
     counters: &Arc<Counters>,
@@ -321,15 +332,20 @@ fn ahead<T: Send + 'static>(
             items.next()
         })));
     }
-    let (sender, receiver) = sync_channel(depth);
+    let (places, bytes) = places;
+    let (sender, receiver) = sync_channel(places);
     stages.push(spawn(stage, counters, move || {
         for item in items {
             queue::jitter();
-            sender.send(item)?;
+            let more_places = bytes(&item) / PLACE_BYTES;
+            sender.send(Some(item))?;
+            for _ in 0..more_places {
+                sender.send(None)?;
+            }
         }
         Ok(Vec::new())
     })?);
-    Ok(Box::new(receiver.into_iter()))
+    Ok(Box::new(receiver.into_iter().flatten()))
 }
 
 impl From<io::Error> for Stop {

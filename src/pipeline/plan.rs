@@ -24,6 +24,13 @@ pub(super) enum Planned {
     End { time: Time },
 }
 
+impl Planned {
+    /// The bytes of its samples.
+    pub(super) fn bytes(&self) -> usize {
+        if let Self::New { frame, .. } = self { frame.samples() } else { 0 }
+    }
+}
+
 /// What waits for its turn.
 enum Waiting {
     /// A picture that the lookahead has.

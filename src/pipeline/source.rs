@@ -619,7 +619,9 @@ impl VideoTrack {
             let identification = theora::Identification::parse(&headers.identification)?;
             let setup = theora::Setup::parse(&headers.setup)?;
             self.identification = Some(identification.clone());
-            theora::ParallelDecoder::new(identification, setup, &limits, options.decoder_threads())
+            let (width, height) = (identification.coded_width, identification.coded_height);
+            let threads = options.decoder_threads(identification.pixel_format.samples(width, height));
+            theora::ParallelDecoder::new(identification, setup, &limits, threads)
         })();
         let decoder = decoder.map_err(|problem: theora::Error| {
             headers_error(Codec::Theora, format!("Theora stream: {problem}"))

@@ -31,6 +31,12 @@ impl PixelFormat {
         let (x, y) = self.chroma_shift();
         (width.div_ceil(1 << x), height.div_ceil(1 << y))
     }
+
+    /// Samples of all planes of a picture of `width` x `height`.
+    #[must_use]
+    pub fn samples(self, width: usize, height: usize) -> usize {
+        (0..3).map(|pli| self.plane_size(pli, width, height)).map(|(width, height)| width * height).sum()
+    }
 }
 
 /// A borrowed plane, or a window of one; the top row comes first.
@@ -153,6 +159,12 @@ impl Frame {
     #[must_use]
     pub fn height(&self) -> usize {
         self.planes[0].height
+    }
+
+    /// Samples of all planes, a byte each.
+    #[must_use]
+    pub fn samples(&self) -> usize {
+        self.planes.iter().map(|plane| plane.data.len()).sum()
     }
 
     /// The whole picture as a view.
