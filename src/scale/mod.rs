@@ -20,7 +20,7 @@ use rayon::prelude::*;
 
 pub use filter::Filter;
 use filter::{Axis, Span};
-use kernels::{Growth, Horizontal, Vertical};
+use kernels::{Horizontal, Vertical};
 
 /// Rows and columns of a target plane that are made, or stay as they are, together.
 const BAND: usize = 8;
@@ -94,7 +94,7 @@ struct PlaneScaler {
 enum Passes {
     Copy,
     RowsFirst(Vertical, Horizontal),
-    ColumnsFirst(Growth),
+    ColumnsFirst(kernels::ColumnsFirst),
 }
 
 impl Scaler {
@@ -226,8 +226,8 @@ impl PlaneScaler {
         let (columns, rows) = (columns.weights(filter), rows.weights(filter));
         let passes = if columns.is_identity() && rows.is_identity() {
             Passes::Copy
-        } else if let Some(growth) = Growth::new(&columns, &rows, source.0, level) {
-            Passes::ColumnsFirst(growth)
+        } else if let Some(passes) = kernels::ColumnsFirst::new(&columns, &rows, source.0, level) {
+            Passes::ColumnsFirst(passes)
         } else {
             Passes::RowsFirst(Vertical::new(&rows, level), Horizontal::new(&columns, source.0, level))
         };
@@ -294,7 +294,7 @@ impl PlaneScaler {
                         horizontal.row(&between, columns.start, row);
                     }
                 }
-                Passes::ColumnsFirst(growth) => growth.rows(source, columns.start, first, rows),
+                Passes::ColumnsFirst(passes) => passes.rows(source, columns, first, rows, &mut between),
             }
         }
     }

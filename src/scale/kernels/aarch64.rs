@@ -14,7 +14,9 @@ pub(super) fn neon() -> Kernels {
         dot_lanes: 8,
         groups: None,
         widen: scalar::widen,
+        halve: scalar::halve,
         blend: scalar::blend,
+        fetch: |_| {},
     }
 }
 

@@ -348,35 +348,76 @@ impl Horizontal {
 /// Sums up weighted samples of a row, from weights in some layout.
 type HorizontalKernel<Layout> = fn(&[i16], &Layout, Strips<'_>);
 
-/// How a target is made where each of its samples takes four columns and four rows of the source at most, as where a
-/// picture grows: columns first, so that what is made of a row serves all rows of the target that need it.
+/// How a target is made where its samples take few columns and rows of the source: columns first, so that what is made of a
+/// row serves all rows of the target that need it.
 #[derive(Clone, Debug)]
-pub(in crate::scale) struct Growth {
-    columns: Quads,
-    rows: Vec<Quad>,
-    widen: fn(&[u8], &Quads, Strips<'_, i16>),
-    blend: fn([&[i16]; 4], [i16; 4], &mut [u8]),
+pub(in crate::scale) struct ColumnsFirst {
+    columns: ColumnsPass,
+    rows: Vec<Window>,
+    blend: fn(&[&[i16]], &[i16], &mut [u8]),
+    fetch: fn(&[u8]),
 }
 
-/// The weights of four neighbours in the source.
+#[derive(Clone, Debug)]
+enum ColumnsPass {
+    /// Four columns for each sample at most, as where a picture grows.
+    Quads(Quads, ColumnsKernel<Quads>),
+    /// Eight, as where it shrinks to half.
+    Halves(Halves, ColumnsKernel<Halves>),
+}
+
+/// Sums up weighted samples of a row of bytes, from weights in some layout, to samples in units of 1/64.
+type ColumnsKernel<Layout> = fn(&[u8], &Layout, Strips<'_, i16>);
+
+/// How far ahead rows of the source are asked for: from a decoder on another core they take long.
+const ROWS_AHEAD: usize = 4;
+
+/// Weights that a [`Window`] may have.
+const MOST: usize = 8;
+
+/// The weights of neighbours in the source.
 #[derive(Clone, Copy, Debug)]
-struct Quad {
+struct Window {
     first: usize,
     /// How many of them are there.
     count: usize,
-    weights: [i16; 4],
+    weights: [i16; MOST],
 }
 
 /// How the columns of a target are made of four columns of the source each.
 #[derive(Clone, Debug)]
 struct Quads {
     /// Weights in units of 2^-12.
-    samples: Vec<Quad>,
+    samples: Vec<Window>,
     /// The same in the order of vectors; none if sixteen neighbours lie too far apart, or the source is too narrow.
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // Nobody else has a kernel for it.
     sixteens: Vec<Sixteen>,
     /// How long a source row has to be at least.
     reach: usize,
+}
+
+/// How the columns of a target are made where most have the same weights, each two columns of the source after the one
+/// before.
+#[derive(Clone, Debug)]
+struct Halves {
+    /// Weights in units of 2^-12.
+    samples: Vec<Window>,
+    /// The samples that have the same weights, all of them in the source.
+    alike: Range<usize>,
+    /// These weights, two by two: as words, and their [`parts`] as bytes.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // Nobody else has a kernel for it.
+    pairs: [HalvesPair; MOST / 2],
+    /// How long a source row has to be at least.
+    reach: usize,
+}
+
+/// Two weights side by side, as vectors take them.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+struct HalvesPair {
+    words: i32,
+    high: i16,
+    low: i16,
 }
 
 /// Sixteen target samples. Each half of a vector is for eight of them, and has two bytes for each.
@@ -392,21 +433,21 @@ struct Sixteen {
     firsts: [u32; 2],
 }
 
-impl Quad {
-    /// Those of an axis; `None` if there are more than four weights somewhere. The first ones never go back.
+impl Window {
+    /// Those of an axis; `None` if there are too many weights somewhere. The first ones never go back.
     fn of(axis: &Axis) -> Option<Vec<Self>> {
-        let mut quads = Vec::with_capacity(axis.len());
+        let mut windows = Vec::with_capacity(axis.len());
         let mut next = usize::MAX;
         for i in (0..axis.len()).rev() {
             let (first, weights) = axis.sample(i);
             next = next.min(first);
             let count = first - next + weights.len();
-            let mut quad = Self { first: next, count, weights: [0; 4] };
-            quad.weights.get_mut(first - next..count)?.copy_from_slice(weights);
-            quads.push(quad);
+            let mut window = Self { first: next, count, weights: [0; MOST] };
+            window.weights.get_mut(first - next..count)?.copy_from_slice(weights);
+            windows.push(window);
         }
-        quads.reverse();
-        Some(quads)
+        windows.reverse();
+        Some(windows)
     }
 
     /// With weights in units of 2^-12 whose sum stays 1.
@@ -419,20 +460,81 @@ impl Quad {
         });
         Self { weights, ..self }
     }
+
+    /// The end of the samples of the source that any of some windows needs.
+    fn reach(windows: &[Self]) -> usize {
+        windows.iter().map(|window| window.first + window.count).max().unwrap_or(0)
+    }
+}
+
+/// The two parts of a weight in units of 2^-12, which fit bytes: 64 times the first, and the second, which is from -32 to 31.
+fn parts(weight: i16) -> (i16, i16) {
+    let high = (weight + 32) >> 6;
+    (high, weight - 64 * high)
 }
 
 impl Quads {
-    fn new(samples: Vec<Quad>, source: usize) -> Self {
+    fn new(samples: Vec<Window>, source: usize) -> Self {
         let sixteens = samples.chunks(16).map(|samples| Sixteen::new(samples, source));
         let sixteens = sixteens.collect::<Option<Vec<_>>>().unwrap_or_default();
-        let reach = samples.iter().map(|quad| quad.first + quad.count).max().unwrap_or(0);
+        let reach = Window::reach(&samples);
         let reach = if sixteens.is_empty() { reach } else { reach.max(16) };
         Self { samples, sixteens, reach }
     }
 }
 
+impl HalvesPair {
+    fn new(a: i16, b: i16) -> Self {
+        let ((a_high, a_low), (b_high, b_low)) = (parts(a), parts(b));
+        Self {
+            words: i32::from(b) << 16 | i32::from(a as u16),
+            high: i16::from_le_bytes([a_high as u8, b_high as u8]),
+            low: i16::from_le_bytes([a_low as u8, b_low as u8]),
+        }
+    }
+}
+
+impl Halves {
+    /// `None` if less than half of the samples have the same weights, or their sums of products leave 16 bits.
+    fn new(samples: Vec<Window>, source: usize) -> Option<Self> {
+        let middle = samples.len() / 2;
+        let common = samples[middle];
+        let is_alike = |i: usize| {
+            let Window { first, weights, .. } = samples[i];
+            first + 2 * middle == common.first + 2 * i && weights == common.weights && first + MOST <= source
+        };
+        let start = (0..middle).rev().take_while(|&i| is_alike(i)).last().unwrap_or(middle);
+        let end = (middle..samples.len()).take_while(|&i| is_alike(i)).last().map_or(middle, |last| last + 1);
+        let sum = |part: fn(i16) -> i16| {
+            common.weights.iter().map(|&weight| 255 * i32::from(part(weight))).sum::<i32>()
+        };
+        let fits = [
+            sum(|weight| parts(weight).0.max(0)),
+            sum(|weight| -parts(weight).0.min(0)),
+            sum(|weight| parts(weight).1.max(0)),
+            sum(|weight| -parts(weight).1.min(0)),
+        ];
+        let fits = fits.iter().all(|&sum| sum <= i32::from(i16::MAX));
+        let reach = Window::reach(&samples);
+        let pairs =
+            std::array::from_fn(|i| HalvesPair::new(common.weights[2 * i], common.weights[2 * i + 1]));
+        (fits && 2 * (end - start) > samples.len()).then_some(Self {
+            samples,
+            alike: start..end,
+            pairs,
+            reach,
+        })
+    }
+
+    /// Panics unless everything that making samples of the target touches is there in a row of `length` samples.
+    fn check(&self, length: usize, target: &Strips<'_, i16>) {
+        target.check(self.samples.len());
+        assert!(self.reach <= length, "the source row is long enough");
+    }
+}
+
 impl Sixteen {
-    fn new(samples: &[Quad], source: usize) -> Option<Self> {
+    fn new(samples: &[Window], source: usize) -> Option<Self> {
         let mut sixteen = Self {
             order: [Lanes([0; 32]); 2],
             high: [Lanes([0; 32]); 2],
@@ -450,9 +552,9 @@ impl Sixteen {
                         return None;
                     }
                     sixteen.order[tap / 2].0[at] = place as u8;
-                    let high = (quad.weights[tap] + 32) >> 6;
+                    let (high, low) = parts(quad.weights[tap]);
                     sixteen.high[tap / 2].0[at] = high as i8;
-                    sixteen.low[tap / 2].0[at] = (quad.weights[tap] - 64 * high) as i8;
+                    sixteen.low[tap / 2].0[at] = low as i8;
                 }
             }
         }
@@ -460,38 +562,60 @@ impl Sixteen {
     }
 }
 
-impl Growth {
-    /// `None` if there are more than four weights somewhere.
+impl ColumnsFirst {
+    /// `None` if there are too many weights somewhere.
     pub(in crate::scale) fn new(columns: &Axis, rows: &Axis, source: usize, level: Level) -> Option<Self> {
-        let columns: Vec<Quad> = Quad::of(columns)?.into_iter().map(Quad::rounded).collect();
-        let columns = Quads::new(columns, source);
+        let columns: Vec<Window> = Window::of(columns)?.into_iter().map(Window::rounded).collect();
+        let rows = Window::of(rows)?;
         let kernels = Kernels::new(level);
-        let widen = if columns.sixteens.is_empty() { scalar::widen } else { kernels.widen };
-        Some(Self { columns, rows: Quad::of(rows)?, widen, blend: kernels.blend })
+        let is_quad = |window: &Window| window.count <= 4;
+        let columns = if columns.iter().chain(&rows).all(is_quad) {
+            let quads = Quads::new(columns, source);
+            let widen = if quads.sixteens.is_empty() { scalar::widen } else { kernels.widen };
+            ColumnsPass::Quads(quads, widen)
+        } else {
+            ColumnsPass::Halves(Halves::new(columns, source)?, kernels.halve)
+        };
+        Some(Self { columns, rows, blend: kernels.blend, fetch: kernels.fetch })
     }
 
-    /// Makes a part of some rows of the target, which begins at column `start`, a multiple of [`STRIP`]; the first row
-    /// is row `y` of the target.
+    /// Makes a part of some rows of the target, `columns`, which begin at a multiple of [`STRIP`]; the first row is row `y` of
+    /// the target. `between` is room for the rows between the passes, whatever it holds.
     pub(in crate::scale) fn rows<'a>(
         &self,
         source: &PlaneView<'_>,
-        start: usize,
+        columns: &Range<usize>,
         y: usize,
-        targets: impl Iterator<Item = &'a mut [u8]>,
+        targets: impl ExactSizeIterator<Item = &'a mut [u8]>,
+        between: &mut Vec<i16>,
     ) {
-        // Row `n` of the source, widened, is at n mod 4.
-        let mut widened: [Vec<i16>; 4] = Default::default();
+        let (start, width) = (columns.start, columns.len());
+        between.resize(between.len().max(MOST * width), 0);
+        let windows = match &self.columns {
+            ColumnsPass::Quads(quads, _) => &quads.samples[columns.clone()],
+            ColumnsPass::Halves(halves, _) => &halves.samples[columns.clone()],
+        };
+        let reach = windows[0].first..Window::reach(&windows[width - 1..]);
+        let rows = &self.rows[y..][..targets.len()];
+        let end = Window::reach(&rows[rows.len() - 1..]);
         let mut next = 0;
-        for (target, quad) in targets.zip(&self.rows[y..]) {
-            for row in quad.first.max(next)..quad.first + quad.count {
-                let samples = &mut widened[row % 4];
-                samples.resize(target.len(), 0);
-                (self.widen)(source.row(row), &self.columns, Strips { start, samples });
+        for (target, window) in targets.zip(rows) {
+            for row in window.first.max(next)..window.first + window.count {
+                if row + ROWS_AHEAD < end {
+                    (self.fetch)(&source.row(row + ROWS_AHEAD)[reach.clone()]);
+                }
+                // What is made of row `n` of the source is at n mod 8.
+                let samples = &mut between[row % MOST * width..][..width];
+                let strips = Strips { start, samples };
+                match &self.columns {
+                    ColumnsPass::Quads(quads, kernel) => kernel(source.row(row), quads, strips),
+                    ColumnsPass::Halves(halves, kernel) => kernel(source.row(row), halves, strips),
+                }
                 next = row + 1;
             }
-            // Rows that are not there have no weight.
-            let rows = [0, 1, 2, 3].map(|i| &widened[(quad.first + i.min(quad.count - 1)) % 4][..]);
-            (self.blend)(rows, quad.weights, target);
+            let rows: [&[i16]; MOST] =
+                std::array::from_fn(|i| &between[(window.first + i) % MOST * width..][..width]);
+            (self.blend)(&rows[..window.count], &window.weights[..window.count], target);
         }
     }
 }
@@ -508,9 +632,13 @@ struct Kernels {
     groups: Option<HorizontalKernel<Groups>>,
     /// Sums up four weighted samples of a row of bytes to samples in units of 1/64. Vectors take it from
     /// `sixteens`, which are there.
-    widen: fn(&[u8], &Quads, Strips<'_, i16>),
-    /// Sums up four weighted rows of what `widen` makes; weights are in units of 1 / [`ONE`].
-    blend: fn([&[i16]; 4], [i16; 4], &mut [u8]),
+    widen: ColumnsKernel<Quads>,
+    /// Sums up eight.
+    halve: ColumnsKernel<Halves>,
+    /// Sums up weighted rows of what `widen` and `halve` make, eight at most; weights are in units of 1 / [`ONE`].
+    blend: fn(&[&[i16]], &[i16], &mut [u8]),
+    /// Brings samples into the cache, or does nothing.
+    fetch: fn(&[u8]),
 }
 
 impl Kernels {
@@ -528,7 +656,9 @@ impl Kernels {
                 dot_lanes: 8,
                 groups: None,
                 widen: scalar::widen,
+                halve: scalar::halve,
                 blend: scalar::blend,
+                fetch: |_| {},
             },
         }
     }
@@ -633,40 +763,64 @@ mod tests {
     }
 
     #[test]
-    fn every_level_grows_like_scalar() {
+    fn every_level_goes_columns_first_like_scalar() {
         let mut random = Random(3);
-        for (source, axis) in axes() {
-            let rows = Axis::new(Filter::Bicubic, Span { start: 0.0, length: 9.0 }, 9, 14);
+        let shrinking = [(64, 32), (67, 33), (200, 100), (331, 165)].map(|(source, target)| {
+            (
+                source,
+                Axis::new(Filter::Bicubic, Span { start: 0.0, length: 2.0 * target as f64 }, source, target),
+            )
+        });
+        let mut halves = 0;
+        for (source, axis) in axes().chain(shrinking) {
             let samples: Vec<u8> = (0..9 * source).map(|_| random.byte()).collect();
             let plane = PlaneView { width: source, height: 9, stride: source, data: &samples };
             let width = axis.len();
-            // The columns from `start` on, of the rows from `y` on; others stay 0.
-            let make = |level: Level, start: usize, y: usize| {
-                let growth = Growth::new(&axis, &rows, source, level)?;
-                let mut target = vec![0; width * (14 - y)];
-                growth.rows(&plane, start, y, target.chunks_mut(width).map(|row| &mut row[start..]));
-                Some(target)
-            };
-            for start in (0..width).step_by(2 * STRIP) {
-                for y in [0, 5] {
-                    let expected = make(Level::SCALAR, start, y);
-                    for level in levels() {
-                        assert!(make(level, start, y) == expected, "{}, {source} to {width}", level.name());
+            for height in [14, 6] {
+                let rows = Axis::new(Filter::Bicubic, Span { start: 0.0, length: 9.0 }, 9, height);
+                // The columns from `start` on, of the rows from `y` on; others stay 0.
+                let make = |level: Level, start: usize, y: usize| {
+                    let passes = ColumnsFirst::new(&axis, &rows, source, level)?;
+                    let mut target = vec![0; width * (height - y)];
+                    let rows = target.chunks_mut(width).map(|row| &mut row[start..]);
+                    passes.rows(&plane, &(start..width), y, rows, &mut vec![1; start]);
+                    Some((target, matches!(passes.columns, ColumnsPass::Halves(..))))
+                };
+                for start in (0..width).step_by(2 * STRIP) {
+                    for y in [0, 5] {
+                        let expected = make(Level::SCALAR, start, y);
+                        halves += usize::from(expected.as_ref().is_some_and(|(_, halves)| *halves));
+                        for level in levels() {
+                            assert!(
+                                make(level, start, y) == expected,
+                                "{}, {source} to {width}",
+                                level.name()
+                            );
+                        }
                     }
                 }
             }
         }
+        assert!(halves > 10, "{halves}");
     }
 
     #[test]
-    fn four_weights_are_what_growing_takes() {
-        let quads = |filter: Filter, source: usize, target: usize| {
-            Quad::of(&Axis::new(filter, Span { start: 0.0, length: source as f64 }, source, target)).is_some()
+    fn few_weights_are_what_growing_and_halving_takes() {
+        let axis = |filter: Filter, (source, target): (usize, usize)| {
+            Axis::new(filter, Span { start: 0.0, length: source as f64 }, source, target)
         };
-        assert!(
-            quads(Filter::Bicubic, 640, 800) && quads(Filter::Bicubic, 7, 7) && quads(Filter::Bilinear, 9, 8)
-        );
-        assert!(!quads(Filter::Bicubic, 800, 640) && !quads(Filter::Lanczos3, 640, 800));
+        let pass = |filter: Filter, columns: (usize, usize), rows: (usize, usize)| {
+            ColumnsFirst::new(&axis(filter, columns), &axis(filter, rows), columns.0, Level::SCALAR)
+                .map(|passes| matches!(passes.columns, ColumnsPass::Halves(..)))
+        };
+        assert_eq!(pass(Filter::Bicubic, (640, 800), (480, 600)), Some(false));
+        assert_eq!(pass(Filter::Bicubic, (7, 7), (480, 600)), Some(false));
+        assert_eq!(pass(Filter::Bilinear, (9, 8), (9, 8)), Some(false));
+        assert_eq!(pass(Filter::Bicubic, (1600, 800), (1000, 600)), Some(true));
+        assert_eq!(pass(Filter::Bicubic, (1600, 800), (480, 600)), Some(true));
+        assert_eq!(pass(Filter::Bicubic, (800, 640), (600, 480)), None);
+        assert_eq!(pass(Filter::Bicubic, (1600, 800), (1000, 300)), None);
+        assert_eq!(pass(Filter::Lanczos3, (640, 800), (480, 600)), None);
     }
 
     #[test]

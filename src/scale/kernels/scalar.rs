@@ -1,6 +1,6 @@
 //! The passes in plain Rust, which defines them.
 
-use super::{Dots, Quads, Rows, Strips, Sum, Taps};
+use super::{Dots, Halves, Quads, Rows, Strips, Sum, Taps, Window};
 
 /// Samples in the middle of a sum, so many that they stay in registers.
 const BLOCK: usize = 32;
@@ -57,20 +57,31 @@ pub(super) fn dots(source: &[i16], dots: &Dots, target: Strips<'_>) {
 
 /// Sums up four weighted samples of a row, rounded down to 1/64.
 pub(super) fn widen(source: &[u8], quads: &Quads, target: Strips<'_, i16>) {
-    for (target, quad) in target.samples.iter_mut().zip(&quads.samples[target.start..]) {
-        let samples = &source[quad.first..][..quad.count];
-        let products = samples.iter().zip(quad.weights).map(|(&sample, w)| i32::from(sample) * i32::from(w));
+    sum_columns(source, &quads.samples[target.start..], target.samples);
+}
+
+/// The same for eight.
+pub(super) fn halve(source: &[u8], halves: &Halves, target: Strips<'_, i16>) {
+    sum_columns(source, &halves.samples[target.start..], target.samples);
+}
+
+/// Sums up the weighted samples of each window.
+pub(super) fn sum_columns(source: &[u8], windows: &[Window], target: &mut [i16]) {
+    for (target, window) in target.iter_mut().zip(windows) {
+        let samples = &source[window.first..][..window.count];
+        let products =
+            samples.iter().zip(window.weights).map(|(&sample, w)| i32::from(sample) * i32::from(w));
         *target = (products.sum::<i32>() >> 6) as i16;
     }
 }
 
-/// Sums up four weighted rows, each part rounded to 1/32, and rounds to whole samples.
-pub(super) fn blend(rows: [&[i16]; 4], weights: [i16; 4], target: &mut [u8]) {
-    let rows = rows.map(|row| &row[..target.len()]);
+/// Sums up weighted rows, each part rounded to 1/32, and rounds to whole samples.
+pub(super) fn blend(rows: &[&[i16]], weights: &[i16], target: &mut [u8]) {
     for (i, target) in target.iter_mut().enumerate() {
-        let part =
-            |row: usize| ((i32::from(rows[row][i]) * i32::from(weights[row]) + (1 << 14)) >> 15) as i16;
-        let sum = [1, 2, 3].into_iter().fold(part(0), |sum, row| sum.wrapping_add(part(row)));
-        *target = (sum.wrapping_add(1 << 4) >> 5).clamp(0, 255) as u8;
+        let part = |(row, &weight): (&&[i16], &i16)| {
+            ((i32::from(row[i]) * i32::from(weight) + (1 << 14)) >> 15) as i16
+        };
+        let sum = rows.iter().zip(weights).map(part).fold(1 << 4, i16::wrapping_add);
+        *target = (sum >> 5).clamp(0, 255) as u8;
     }
 }

@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use oggflv_common::simd::{Isa, Level};
 
 use super::{
-    Dots, FourGroups, Groups, Kernels, Lanes, Quads, Rows, STRIP, Sixteen, Strips, Sum, Tap, scalar,
+    Dots, FourGroups, Groups, Halves, Kernels, Lanes, Quads, Rows, STRIP, Sixteen, Strips, Sum, Tap, scalar,
 };
 
 /// What is added to a sum of weighted samples before it is shifted: 128, which samples between the passes lack, and
@@ -23,7 +23,11 @@ pub(super) fn sse2() -> Kernels {
         groups: None,
         widen: scalar::widen,
         // SAFETY: SSE2 belongs to x86-64.
+        halve: |source, halves, target| unsafe { halve_sse2(source, halves, target) },
+        // SAFETY: SSE2 belongs to x86-64.
         blend: |rows, weights, target| unsafe { blend_sse2(rows, weights, target) },
+        // SAFETY: SSE2 belongs to x86-64.
+        fetch: |samples| unsafe { fetch(samples) },
     }
 }
 
@@ -41,7 +45,11 @@ pub(super) fn avx2(level: Level) -> Kernels {
         // SAFETY: `level` proves that the machine has AVX2.
         widen: |source, quads, target| unsafe { widen_avx2(source, quads, target) },
         // SAFETY: `level` proves that the machine has AVX2.
+        halve: |source, halves, target| unsafe { halve_avx2(source, halves, target) },
+        // SAFETY: `level` proves that the machine has AVX2.
         blend: |rows, weights, target| unsafe { blend_avx2(rows, weights, target) },
+        // SAFETY: SSE2 belongs to x86-64.
+        fetch: |samples| unsafe { fetch(samples) },
     }
 }
 
@@ -438,32 +446,102 @@ unsafe fn sixteen_avx2(source: &[u8], sixteen: &Sixteen) -> __m256i {
     _mm256_add_epi16(high, low)
 }
 
+/// See `Kernels::halve`.
+#[target_feature(enable = "sse2")]
+fn halve_sse2(source: &[u8], halves: &Halves, target: Strips<'_, i16>) {
+    halves.check(source.len(), &target);
+    let zero = _mm_setzero_si128();
+    let weights = halves.pairs.map(|pair| _mm_set1_epi32(pair.words));
+    halve_blocks::<8>(source, halves, target, |samples, target| {
+        let mut sums = [zero; 2];
+        for (tap, weight) in (0..).step_by(2).zip(weights) {
+            // SAFETY: a block of eight has 2 * 7 + 8 samples, of which these are sixteen from 0, 2, 4 or 6 on.
+            let samples = unsafe { _mm_loadu_si128(samples.as_ptr().add(tap).cast()) };
+            let pairs = [_mm_unpacklo_epi8(samples, zero), _mm_unpackhi_epi8(samples, zero)];
+            for (sum, pairs) in sums.iter_mut().zip(pairs) {
+                *sum = _mm_add_epi32(*sum, _mm_madd_epi16(pairs, weight));
+            }
+        }
+        let words = _mm_packs_epi32(_mm_srai_epi32::<6>(sums[0]), _mm_srai_epi32::<6>(sums[1]));
+        // SAFETY: 8 words are what the vector has.
+        unsafe { _mm_storeu_si128(target.as_mut_ptr().cast(), words) };
+    });
+}
+
+/// See `Kernels::halve`.
+#[target_feature(enable = "avx2")]
+fn halve_avx2(source: &[u8], halves: &Halves, target: Strips<'_, i16>) {
+    halves.check(source.len(), &target);
+    let weights = halves.pairs.map(|pair| (_mm256_set1_epi16(pair.high), _mm256_set1_epi16(pair.low)));
+    halve_blocks::<16>(source, halves, target, |samples, target| {
+        let (mut sum, mut low_sum) = (_mm256_setzero_si256(), _mm256_setzero_si256());
+        for (tap, (high, low)) in (0..).step_by(2).zip(weights) {
+            // SAFETY: a block of sixteen has 2 * 15 + 8 samples, of which these are 32 from 0, 2, 4 or 6 on.
+            let samples = unsafe { _mm256_loadu_si256(samples.as_ptr().add(tap).cast()) };
+            // No sum leaves 16 bits: `Halves::new` has seen to it.
+            sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(samples, high));
+            low_sum = _mm256_add_epi16(low_sum, _mm256_maddubs_epi16(samples, low));
+        }
+        // `sum` is in units of 1/64.
+        let words = _mm256_add_epi16(sum, _mm256_srai_epi16::<6>(low_sum));
+        // SAFETY: 16 words are what the vector has.
+        unsafe { _mm256_storeu_si256(target.as_mut_ptr().cast(), words) };
+    });
+}
+
+/// Makes samples that have the same weights by `kernel`, which makes `N` of 2 N + 6 samples of the source; the others one by one.
+#[inline(always)]
+fn halve_blocks<const N: usize>(
+    source: &[u8],
+    halves: &Halves,
+    target: Strips<'_, i16>,
+    kernel: impl Fn(&[u8], &mut [i16; N]),
+) {
+    let Strips { start, samples: target } = target;
+    let windows = &halves.samples[start..][..target.len()];
+    let alike = |bound: usize| bound.saturating_sub(start).min(target.len());
+    let (begin, end) = (alike(halves.alike.start), alike(halves.alike.end));
+    if end - begin < N {
+        return scalar::sum_columns(source, windows, target);
+    }
+    scalar::sum_columns(source, &windows[..begin], &mut target[..begin]);
+    scalar::sum_columns(source, &windows[end..], &mut target[end..]);
+    let source = &source[windows[begin].first..];
+    let target = &mut target[begin..end];
+    for x in (0..target.len()).step_by(N) {
+        // The last block overlaps the one before.
+        let x = x.min(target.len() - N);
+        if let Some(target) = target[x..].first_chunk_mut() {
+            kernel(&source[2 * x..][..2 * N + 6], target);
+        }
+    }
+}
+
 /// See `Kernels::blend`.
 #[target_feature(enable = "sse2")]
-fn blend_sse2(rows: [&[i16]; 4], weights: [i16; 4], target: &mut [u8]) {
+fn blend_sse2(rows: &[&[i16]], weights: &[i16], target: &mut [u8]) {
     let width = target.len();
-    let rows = rows.map(|row| &row[..width]);
     if width < 16 {
         return scalar::blend(rows, weights, target);
     }
-    let factors = weights.map(|weight| _mm_set1_epi16(weight));
+    assert!(rows.iter().all(|row| row.len() >= width), "the rows are long enough");
     for x in (0..width).step_by(16) {
         // The last block overlaps the one before.
         let x = x.min(width - 16);
-        let words = |x: usize| {
-            let mut sum = _mm_set1_epi16(1 << 4);
-            for (row, factor) in rows.iter().zip(factors) {
-                // SAFETY: rows have `width` samples, and there are 8 from `x` on.
-                let samples = unsafe { _mm_loadu_si128(row.as_ptr().add(x).cast()) };
+        let mut sums = [_mm_set1_epi16(1 << 4); 2];
+        for (row, &weight) in rows.iter().zip(weights) {
+            let factor = _mm_set1_epi16(weight);
+            for (n, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: rows have `width` samples, and there are 16 from `x` on.
+                let samples = unsafe { _mm_loadu_si128(row.as_ptr().add(x + 8 * n).cast()) };
                 // The product shifted right by 15, rounded: two bits of the lower half decide.
                 let high = _mm_mulhi_epi16(samples, factor);
                 let low = _mm_srli_epi16::<14>(_mm_mullo_epi16(samples, factor));
                 let low = _mm_srli_epi16::<1>(_mm_add_epi16(low, _mm_set1_epi16(1)));
-                sum = _mm_add_epi16(sum, _mm_add_epi16(_mm_add_epi16(high, high), low));
+                *sum = _mm_add_epi16(*sum, _mm_add_epi16(_mm_add_epi16(high, high), low));
             }
-            _mm_srai_epi16::<5>(sum)
-        };
-        let bytes = _mm_packus_epi16(words(x), words(x + 8));
+        }
+        let bytes = _mm_packus_epi16(_mm_srai_epi16::<5>(sums[0]), _mm_srai_epi16::<5>(sums[1]));
         // SAFETY: the target has `width` samples, and there are 16 from `x` on.
         unsafe { _mm_storeu_si128(target.as_mut_ptr().add(x).cast(), bytes) };
     }
@@ -471,27 +549,41 @@ fn blend_sse2(rows: [&[i16]; 4], weights: [i16; 4], target: &mut [u8]) {
 
 /// See `Kernels::blend`.
 #[target_feature(enable = "avx2")]
-fn blend_avx2(rows: [&[i16]; 4], weights: [i16; 4], target: &mut [u8]) {
+fn blend_avx2(rows: &[&[i16]], weights: &[i16], target: &mut [u8]) {
     let width = target.len();
-    let rows = rows.map(|row| &row[..width]);
     if width < 32 {
         return scalar::blend(rows, weights, target);
     }
-    let factors = weights.map(|weight| _mm256_set1_epi16(weight));
+    assert!(rows.iter().all(|row| row.len() >= width), "the rows are long enough");
     for x in (0..width).step_by(32) {
         // The last block overlaps the one before.
         let x = x.min(width - 32);
-        let words = |x: usize| {
-            let mut sum = _mm256_set1_epi16(1 << 4);
-            for (row, factor) in rows.iter().zip(factors) {
-                // SAFETY: rows have `width` samples, and there are 16 from `x` on.
-                let samples = unsafe { _mm256_loadu_si256(row.as_ptr().add(x).cast()) };
-                sum = _mm256_add_epi16(sum, _mm256_mulhrs_epi16(samples, factor));
+        let mut sums = [_mm256_set1_epi16(1 << 4); 2];
+        for (row, &weight) in rows.iter().zip(weights) {
+            let factor = _mm256_set1_epi16(weight);
+            for (n, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: rows have `width` samples, and there are 32 from `x` on.
+                let samples = unsafe { _mm256_loadu_si256(row.as_ptr().add(x + 16 * n).cast()) };
+                *sum = _mm256_add_epi16(*sum, _mm256_mulhrs_epi16(samples, factor));
             }
-            _mm256_srai_epi16::<5>(sum)
-        };
-        let bytes = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi16(words(x), words(x + 16)));
+        }
+        let words = sums.map(|sum| _mm256_srai_epi16::<5>(sum));
+        let bytes = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi16(words[0], words[1]));
         // SAFETY: the target has `width` samples, and there are 32 from `x` on.
         unsafe { _mm256_storeu_si256(target.as_mut_ptr().add(x).cast(), bytes) };
+    }
+}
+
+/// See `Kernels::fetch`.
+#[target_feature(enable = "sse2")]
+fn fetch(samples: &[u8]) {
+    /// Bytes that come together.
+    const LINE: usize = 64;
+    for line in samples.chunks(LINE) {
+        _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+    }
+    // The end may lie in a line more.
+    if let Some(last) = samples.last() {
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(last).cast());
     }
 }
