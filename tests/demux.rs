@@ -200,13 +200,13 @@ fn a_gap_in_the_middle_of_a_packet() {
 }
 
 #[test]
-fn a_gap_between_packets_and_a_repeated_page() {
-    let repeated = page(1, 5, 0, 5, &[b"five"]);
+fn a_gap_between_packets_and_a_repeated_number() {
     let demuxed = demux(&[
         page(1, 0, BOS, 0, &[THEORA]),
         page(1, 4, 0, 4, &[b"four"]),
-        repeated.clone(),
-        repeated,
+        page(1, 5, 0, 5, &[b"five"]),
+        // Another page of the same number.
+        page(1, 5, 0, 5, &[b"else"]),
         raw_page(1, u32::MAX, 0, 6, &[4, 255], &[7; 259]),
         raw_page(1, 0, CONTINUED, 7, &[1], &[8; 1]),
     ]);
@@ -214,6 +214,23 @@ fn a_gap_between_packets_and_a_repeated_page() {
     assert_eq!(lost, [false, true, false, true, true, false], "page numbers may wrap around");
     assert_eq!(demuxed.packets[5].data.len(), 256);
     assert_eq!(demuxed.damage, Damage { page_gaps: 3, ..Damage::default() });
+}
+
+/// A page that comes twice, whichever it is, changes nothing.
+#[test]
+fn doubled_pages_are_passed_over() {
+    let packets = theora_packets(&[100, 1000, 0, 0, 100]);
+    let file = pages(1, &packets, 3);
+    let expected = demux(&file);
+    for index in 0..file.len() {
+        let mut doubled = file.clone();
+        doubled.insert(index, file[index].clone());
+        let demuxed = demux(&doubled);
+        assert_eq!(demuxed.data(), expected.data(), "page {index}");
+        assert!(demuxed.packets.iter().all(|packet| !packet.lost_before), "page {index}");
+        assert_eq!(demuxed.streams, expected.streams, "page {index}");
+        assert_eq!(demuxed.damage, Damage { doubled_pages: 1, ..Damage::default() });
+    }
 }
 
 #[test]
@@ -522,7 +539,7 @@ fn streams_over_the_limits_are_passed_over() {
 
     // The same serial number again and again: a link each.
     let limits = Limits { max_streams: 10, ..Limits::default() };
-    let links = vec![page(1, 0, BOS, 0, &[THEORA]); 25].concat();
+    let links = (0..25).map(|number| page(1, number, BOS, 0, &[THEORA])).collect::<Vec<_>>().concat();
     let demuxed = demux_with(&links[..], limits);
     assert_eq!(demuxed.streams.len(), 10);
     assert_eq!(demuxed.streams[9].link, 9);

@@ -76,6 +76,8 @@ pub struct Damage {
     pub pages_with_bad_crc: u64,
     /// Places where the page numbers of a stream do not go on by one.
     pub page_gaps: u64,
+    /// Pages that are the last one of their stream once more, and passed over.
+    pub doubled_pages: u64,
     /// Packets dropped since a part of them is missing.
     pub incomplete_packets: u64,
     /// Packets dropped since they are larger than [`Limits`] allows.
@@ -230,6 +232,11 @@ impl Chain {
     }
 
     fn push_page(&mut self, page: Page<'_>, damage: &mut Damage) {
+        if self.find(page.serial()).is_some_and(|known| self.current[known].is_doubled(page)) {
+            damage.doubled_pages += 1;
+            self.active = None;
+            return;
+        }
         self.active = if page.is_bos() { self.begin_stream(page, damage) } else { self.find(page.serial()) };
         let Some(active) = self.active else {
             damage.pages_without_bos += u64::from(!page.is_bos());

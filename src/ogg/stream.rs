@@ -40,6 +40,8 @@ pub(super) struct LogicalStream {
     /// None if nobody wants its packets.
     reader: Option<BasePacketReader>,
     next_sequence: u32,
+    /// The checksum of the last page.
+    last_checksum: Option<[u8; 4]>,
     unfinished: Unfinished,
     current_page: CurrentPage,
     /// Something was lost since the last packet that was handed out.
@@ -55,6 +57,7 @@ impl LogicalStream {
             serial: bos_page.serial(),
             reader: assemble.then(BasePacketReader::new),
             next_sequence: bos_page.sequence(),
+            last_checksum: None,
             unfinished: Unfinished::Nothing,
             current_page: CurrentPage::default(),
             lost: false,
@@ -73,6 +76,11 @@ impl LogicalStream {
     /// Its last page has come.
     pub(super) fn has_ended(&self) -> bool {
         self.has_ended
+    }
+
+    /// Whether a page is the last one once more.
+    pub(super) fn is_doubled(&self, page: Page<'_>) -> bool {
+        self.last_checksum == Some(page.checksum()) && page.sequence().wrapping_add(1) == self.next_sequence
     }
 
     /// How many bytes of an unfinished packet are kept.
@@ -100,6 +108,7 @@ impl LogicalStream {
     pub(super) fn push_page(&mut self, page: Page<'_>, max_packet_bytes: usize, damage: &mut Damage) {
         let in_sequence = page.sequence() == self.next_sequence;
         self.next_sequence = page.sequence().wrapping_add(1);
+        self.last_checksum = Some(page.checksum());
         self.has_ended |= page.is_eos();
         if self.reader.is_none() {
             return;

@@ -389,6 +389,7 @@ impl Source<'_> {
             (if damage.truncated { 0 } else { damage.bytes_outside_pages }, "bytes outside pages"),
             (damage.pages_with_bad_crc, "bad checksums"),
             (damage.page_gaps, "gaps in page numbers"),
+            (damage.doubled_pages, "doubled pages"),
             (damage.pages_without_bos, "pages of streams without a beginning"),
             (damage.incomplete_packets + damage.packets_over_limit, "lost packets"),
             (damage.streams_over_limit, "streams too many"),

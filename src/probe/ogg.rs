@@ -82,6 +82,7 @@ fn note_damage(damage: &Damage, findings: &mut Findings) {
         (damage.bytes_outside_pages, "bytes outside pages"),
         (damage.pages_with_bad_crc, "pages with a wrong checksum"),
         (damage.page_gaps, "gaps in page numbers"),
+        (damage.doubled_pages, "doubled pages"),
         (damage.incomplete_packets, "packets of which a part is missing"),
         (damage.packets_over_limit, "packets passed over since they are too large"),
         (damage.pages_without_bos, "pages of streams without a first page (BOS)"),

@@ -9,6 +9,8 @@ struct Logical {
     index: usize,
     serial: u32,
     next_sequence: u32,
+    /// The page that came last.
+    last: Vec<u8>,
     /// The packet that goes on with the next page.
     open: Option<Vec<u8>>,
     lost: bool,
@@ -44,6 +46,9 @@ pub(crate) fn demux(input: &[u8]) -> (Vec<Stream>, Vec<Packet>) {
         let (flags, serial, sequence) = (page[5], word(14), word(18));
         let granule_pos = (i64::from(word(10)) << 32) | i64::from(word(6));
         let (lacing, mut body) = page[27..].split_at(usize::from(page[26]));
+        if current.iter().any(|stream| stream.last == page) {
+            continue;
+        }
 
         if flags & BOS != 0 {
             let first = lacing.iter().take_while(|&&value| value == 255).count();
@@ -63,12 +68,14 @@ pub(crate) fn demux(input: &[u8]) -> (Vec<Stream>, Vec<Packet>) {
                 index,
                 serial,
                 next_sequence: sequence,
+                last: Vec::new(),
                 open: None,
                 lost: false,
                 ended: false,
             });
         }
         let Some(stream) = current.iter_mut().find(|stream| stream.serial == serial) else { continue };
+        stream.last = page.to_vec();
         has_data |= granule_pos > 0;
         stream.ended |= flags & EOS != 0;
         if !streams[stream.index].codec.is_decoded() {
