@@ -22,6 +22,8 @@ pub(crate) struct Effort {
     pub(crate) trusts_lookahead: bool,
     /// Cost of skipping, in bits, below which nothing else is tried.
     pub(crate) early_skip: i64,
+    /// The same where the lookahead says that the macroblock stands, and where the search does.
+    pub(crate) still_skips: [i64; 2],
     /// Difference by which INTRA must seem better than INTER before it is tried.
     pub(crate) intra_bias: u32,
     /// Squared error of a luma block, in bits, up to which it gets no coefficients. Those of a block take five bits.
@@ -49,6 +51,7 @@ impl Preset {
             four_vectors_above: Some(60),
             trusts_lookahead: false,
             early_skip: 10,
+            still_skips: [0, 0],
             intra_bias: 0,
             negligible: 5,
             good_seed: 0,
@@ -77,9 +80,10 @@ impl Preset {
                 four_vectors_above: None,
                 trusts_lookahead: true,
                 early_skip: 100,
+                still_skips: [1000, 200],
                 intra_bias: 200,
                 negligible: 20,
-                good_seed: 400,
+                good_seed: 1 << 16, // more than any costs
                 chroma: 64,
                 ..best
             },

@@ -150,7 +150,9 @@ impl<'a> Decision<'a> {
     pub(crate) fn inter(&self, candidates: &mut Candidates) {
         let effort = self.coding.effort;
         self.skip(&mut candidates.best);
-        if candidates.best.cost < i64::from(self.lambda) * effort.early_skip {
+        let skip_cost = candidates.best.cost;
+        let is_below = |bits: i64| skip_cost < i64::from(self.lambda) * bits;
+        if is_below(effort.early_skip) || self.still && is_below(effort.still_skips[0]) {
             return;
         }
         if self.still {
@@ -159,6 +161,9 @@ impl<'a> Decision<'a> {
         }
         let predictor = self.coding.motion.predict(self.mb_x, self.mb_y, 0, &[Mv::ZERO; 4]);
         let found = self.search_macroblock(predictor);
+        if found.mv == Mv::ZERO && is_below(effort.still_skips[1]) {
+            return;
+        }
         self.try_inter(MbType::Inter, [found.mv; 4], candidates);
         if effort.more_vectors {
             // The vectors of least bits may win where the search saw only differences.
@@ -221,8 +226,11 @@ impl<'a> Decision<'a> {
             let dc = quantize_intra_dc(block[0]);
             levels.levels[0] = dc;
             let dc_error = i64::from(i32::from(block[0]) - 64 * i32::from(dc)).pow(2);
-            // Samples are within 127.5 of their middle, so the sum is less than 64 * 64 * 127.5^2.
-            let error = dc_error + i64::from(block[1..].iter().map(|&c| i32::from(c).pow(2)).sum::<i32>());
+            // The squares of 64 samples are at most 255^2, those of coefficients 64 times as large: the sum fits. With
+            // the first one it is a loop over whole vectors.
+            let square = |c: i16| i32::from(c).pow(2);
+            let sum: i32 = block.iter().map(|&c| square(c)).sum();
+            let error = dc_error + i64::from(sum - square(block[0]));
             base += if bi < 4 { error } else { self.chroma_error(error) };
         }
         let changed = usize::from(self.dquant != 0);

@@ -105,12 +105,15 @@ impl Search<'_> {
         }
     }
 
-    /// Judges the half-sample neighbours of a vector of 16x16 samples: those beside it, then the one between the better
-    /// ones of them.
+    /// Judges the half-sample neighbours of a vector of 16x16 samples: those beside it, and if one is better, the one
+    /// between the better ones of them.
     fn half_pel_16(&self, full: Found) -> Found {
         let (centre, mut best) = (full.mv, full);
         let sads = self.sads_beside(centre, true);
         self.step(1, sads, &mut best);
+        if best.mv == centre {
+            return best;
+        }
         let [above, left, right, below] = sads;
         let (x, y) = (if right < left { 1 } else { -1 }, if below < above { 1 } else { -1 });
         let sad = |mv: Mv| {

@@ -362,20 +362,26 @@ fn copy([y, cb, cr]: [Rows<'_>; 3], [to_y, to_cb, to_cr]: [RowsMut<'_>; 3]) {
         assert!(fits(from.len(), stride) && fits(to.len(), *to_stride));
     };
     check(y, &to_y, 16);
-    for row in 0..16 {
+    for top in (0..16).step_by(4) {
         // SAFETY: both slices were just seen to have 16 rows of 16 samples.
         unsafe {
-            let samples = _mm_loadu_si128(y.0.as_ptr().add(row * y.1).cast());
-            _mm_storeu_si128(to_y.0.as_mut_ptr().add(row * to_y.1).cast(), samples);
+            let (from, to) = (y.0.as_ptr().add(top * y.1), to_y.0.as_mut_ptr().add(top * to_y.1));
+            let rows = [0, 1, 2, 3].map(|row| _mm_loadu_si128(from.add(row * y.1).cast()));
+            for (row, samples) in rows.into_iter().enumerate() {
+                _mm_storeu_si128(to.add(row * to_y.1).cast(), samples);
+            }
         }
     }
     for (from, to) in [(cb, to_cb), (cr, to_cr)] {
         check(from, &to, 8);
-        for row in 0..8 {
+        for top in [0, 4] {
             // SAFETY: both slices were just seen to have 8 rows of 8 samples.
             unsafe {
-                let samples = _mm_loadl_epi64(from.0.as_ptr().add(row * from.1).cast());
-                _mm_storel_epi64(to.0.as_mut_ptr().add(row * to.1).cast(), samples);
+                let (there, here) = (from.0.as_ptr().add(top * from.1), to.0.as_mut_ptr().add(top * to.1));
+                let rows = [0, 1, 2, 3].map(|row| _mm_loadl_epi64(there.add(row * from.1).cast()));
+                for (row, samples) in rows.into_iter().enumerate() {
+                    _mm_storel_epi64(here.add(row * to.1).cast(), samples);
+                }
             }
         }
     }
