@@ -7,10 +7,11 @@ use crate::tables::LINES;
 
 /// Samples whose energies are compared.
 const PIECE: usize = 64;
-/// Samples, relative to the first one of a granule, within which an attack asks for short blocks in that granule: as
-/// seen through the filterbank, most of what the three windows cover.
-const FROM: isize = -577;
-const TO: isize = 63;
+/// Samples, relative to the first one of a granule, within which an attack asks for short blocks in that granule: what
+/// the three windows cover, -625 to 143, and some of what the filterbank smears. Where the windows of two granules overlap,
+/// both are short, as an attack in the slope of a long one would spread over all of it.
+const FROM: isize = -641;
+const TO: isize = 191;
 /// Pieces of a granule, and those among which an attack of a granule is looked for.
 const PIECES: usize = LINES / PIECE;
 const TESTED: usize = (TO - FROM) as usize / PIECE;
@@ -37,8 +38,8 @@ pub(crate) struct Detector {
     decay: f32,
     /// What the sounds before the next granule still mask, as energy of a piece.
     masked: f32,
-    /// Energy of the last piece that the granule looked at last covers; the next one covers it as well.
-    last: f32,
+    /// Energies of the last pieces that the granule looked at last covers; the next one covers them as well.
+    last: [f32; TESTED - PIECES],
 }
 
 impl Detector {
@@ -48,13 +49,14 @@ impl Detector {
             ratio: ratio(sample_rate),
             decay: libm::exp2(-libm::log2(10.0) / pieces) as f32,
             masked: 0.0,
-            last: 0.0,
+            last: [0.0; TESTED - PIECES],
         }
     }
 
     /// Whether there is an attack in the granule that begins at `pcm[start]`; the one before it was looked at last.
     pub(crate) fn is_sudden(&mut self, pcm: &[f32], start: usize) -> bool {
-        let mut energies = [self.last; TESTED];
+        let mut energies = [0.0; TESTED];
+        energies[..TESTED - PIECES].copy_from_slice(&self.last);
         for (i, energy) in energies[TESTED - PIECES..].iter_mut().enumerate() {
             *energy = high_frequency_energy(&pcm[start - LOOK_BACK + i * PIECE..][..PIECE + 1]);
         }
@@ -67,7 +69,7 @@ impl Detector {
             }
             masked = energy.max(self.decay * masked);
         }
-        self.last = energies[TESTED - 1];
+        self.last.copy_from_slice(&energies[PIECES..]);
         sudden
     }
 }

@@ -29,7 +29,7 @@ const DELAY: usize = 481 + LINES;
 
 /// Binary logarithms of the prices of bits of variable bitrates by quality, 0 to 9. Music of 44.1 kHz in stereo takes a
 /// little less than with the settings of these numbers in LAME.
-const PRICES: [f32; 10] = [-7.1, -6.35, -5.65, -4.8, -4.0, -3.2, -2.4, -1.8, -1.3, -0.7];
+const PRICES: [f32; 10] = [-7.0, -6.25, -5.55, -4.7, -3.9, -3.1, -2.3, -1.7, -1.2, -0.6];
 /// The price below which variable bitrates are [`Supply::Unlimited`]: qualities 0 to 2.
 const UNLIMITED: f32 = -5.0;
 
@@ -304,10 +304,10 @@ impl Encoder {
             *masking = self.model.allowed_long(history, config::largest_quiet(price));
         }
         if block_type == BlockType::Short {
-            for window in 0..WINDOWS {
-                let middle = middle + window * LINES / WINDOWS - LINES / WINDOWS;
-                self.model.analyse_short(&spectra(middle, SHORT_WINDOW), window, &mut granule.masking);
-            }
+            let before = middle - 2 * LINES / WINDOWS;
+            let windows =
+                (0..=WINDOWS).map(|window| spectra(before + window * LINES / WINDOWS, SHORT_WINDOW));
+            self.model.allowed_short(windows, &mut granule.masking);
         }
         for (c, (channel, history)) in self.channels.iter_mut().zip(histories).enumerate() {
             channel.history = history;

@@ -23,13 +23,14 @@ const NEGLIGIBLE: f64 = 1e-30;
 const PARTITION_WIDTH: f64 = 1.0 / 3.0;
 /// Sound pressure level of a sine at full scale.
 const FULL_SCALE_DB: f64 = 96.0;
-/// How far the threshold may rise above that of the granule before, which bounds noise before an attack.
-const RISE: f32 = 8.0;
+/// How far the threshold may rise above that of the granule before, or of the window before in short blocks, which bounds
+/// noise before an attack; the factor is that of psychoacoustic model 2 (11172-3, D.2).
+const RISE: f32 = 2.0;
 /// The most that this may lower the threshold: noise that is far above what silence before it allows must not take the
 /// bits of all that is heard.
-const STRICTEST: f32 = 0.01;
+const STRICTEST: f32 = 0.03;
 /// How far it may stay above that of the granule after, which bounds noise behind a sound that ends.
-const FALL: f32 = 16.0;
+const FALL: f32 = 8.0;
 /// The most that this may lower it; a sound masks for a while what comes after it.
 const STRICTEST_FALL: f32 = 0.15;
 
@@ -124,9 +125,8 @@ impl Model {
         let [before, this, next] = &history.thresholds;
         let mut thresholds = *this;
         for ((threshold, before), next) in thresholds.iter_mut().zip(before).zip(next) {
-            let rising = (RISE * before).max(STRICTEST * *threshold);
             let falling = (FALL * next).max(STRICTEST_FALL * *threshold);
-            *threshold = threshold.min(rising).min(falling);
+            *threshold = threshold.min(rising(*threshold, *before)).min(falling);
         }
         let mut allowed = [0.0; MAX_BANDS];
         for band in 0..LONG_BANDS {
@@ -136,18 +136,37 @@ impl Model {
         allowed
     }
 
-    /// The noise allowed in the bands of one window of a short block, from the 256 samples about its middle.
-    pub(crate) fn analyse_short(&self, pcm: &[&[f32]], window: usize, out: &mut [Masking]) {
-        let energies = (self.kernels.energies)(&self.short, pcm);
-        for (energies, out) in energies.iter().zip(out) {
-            let thresholds = (self.kernels.thresholds)(&self.short, energies);
-            for band in 0..SHORT_BANDS {
-                let band_of_window = band * WINDOWS + window;
-                out[band_of_window] =
-                    self.short.allowed(band, &thresholds).max(self.quiet_short[band_of_window]);
+    /// The noise allowed in the bands of a short block, from the 256 samples about the middle of the window before it and
+    /// of its three windows.
+    pub(crate) fn allowed_short<'a>(
+        &self,
+        windows: impl Iterator<Item = Vec<&'a [f32]>>,
+        out: &mut [Masking],
+    ) {
+        let mut before = [[f32::INFINITY; MAX_PARTITIONS]; 2];
+        for (i, pcm) in windows.enumerate() {
+            let energies = (self.kernels.energies)(&self.short, &pcm);
+            for ((energies, before), out) in energies.iter().zip(&mut before).zip(&mut *out) {
+                let this = (self.kernels.thresholds)(&self.short, energies);
+                if let Some(window) = i.checked_sub(1) {
+                    let mut thresholds = this;
+                    for (threshold, before) in thresholds.iter_mut().zip(&*before) {
+                        *threshold = threshold.min(rising(*threshold, *before));
+                    }
+                    for band in (window..SHORT_BANDS * WINDOWS).step_by(WINDOWS) {
+                        let allowed = self.short.allowed(band / WINDOWS, &thresholds);
+                        out[band] = allowed.max(self.quiet_short[band]);
+                    }
+                }
+                *before = this;
             }
         }
     }
+}
+
+/// The most that the threshold may be after a lower one.
+fn rising(threshold: f32, before: f32) -> f32 {
+    (RISE * before).max(STRICTEST * threshold)
 }
 
 impl Resolution {
@@ -187,20 +206,20 @@ impl Resolution {
                 row[i] = if spread < NEGLIGIBLE { 0.0 } else { spread as f32 };
             }
         }
-        // Edges in units of the highest frequency.
-        let edge = |bin: usize| (bin as f64 - 0.5).max(0.0) / (bins as f64 - 0.5);
-        let end = limits[limits.len() - 1] as f64;
+        let edge = |bin: usize| frequency((bin as f64 - 0.5).max(0.0));
+        let hertz_per_line = f64::from(format.sample_rate) / 2.0 / limits[limits.len() - 1] as f64;
         let shares = limits
             .windows(2)
             .map(|limits| {
-                let [low, high] = [limits[0], limits[1]].map(|line| line as f64 / end);
+                let [low, high] = [limits[0], limits[1]].map(|line| line as f64 * hertz_per_line);
+                let width = bark(high) - bark(low);
                 partitions
                     .iter()
                     .enumerate()
                     .filter_map(|(i, p)| {
                         let (from, to) = (edge(p.start), edge(p.end));
-                        let share = (to.min(high) - from.max(low)) / (to - from);
-                        (share > 0.0).then_some((i, share as f32))
+                        let share = (bark(to.min(high)) - bark(from.max(low))) / width;
+                        (share > 0.0).then_some((i, (share * (to - from) / (high - low)) as f32))
                     })
                     .collect()
             })
@@ -272,9 +291,10 @@ impl Resolution {
         thresholds
     }
 
-    /// What a scalefactor band may hold by the thresholds of the partitions.
+    /// What a scalefactor band may hold by the thresholds of the partitions: the harmonic mean of these, as noise spreads
+    /// over all of the band and is heard where least masks it.
     fn allowed(&self, band: usize, thresholds: &Partitions) -> f32 {
-        self.shares[band].iter().map(|&(i, share)| share * thresholds[i]).sum()
+        1.0 / self.shares[band].iter().map(|&(i, share)| share / thresholds[i]).sum::<f32>()
     }
 }
 
@@ -351,9 +371,8 @@ mod tests {
             .collect();
         let long: f32 = allowed(&model, &[&noise])[0][..LONG_BANDS].iter().sum();
         let mut out = [[0.0; MAX_BANDS]];
-        for window in 0..WINDOWS {
-            model.analyse_short(&[&noise[window * 384..][..SHORT_WINDOW]], window, &mut out);
-        }
+        let windows = (0..=WINDOWS).map(|window| vec![&noise[window * 192..][..SHORT_WINDOW]]);
+        model.allowed_short(windows, &mut out);
         let short: f32 = out[0].iter().sum::<f32>() / 3.0;
         assert!((0.5..2.0).contains(&(short / long)), "{short} and {long}");
     }
@@ -375,6 +394,33 @@ mod tests {
             let ratio = of_tone(neighbours.map(Vec::as_slice)) / steady;
             assert!((ratio / expected - 1.0).abs() < 1e-3, "{ratio} for {expected}");
         }
+    }
+
+    #[test]
+    fn silence_before_a_short_window_lowers_its_threshold() {
+        let (tone, silence) = (sine(2000.0, 0.5, 44100), vec![0.0; LONG_WINDOW]);
+        let model = model(44100);
+        let of_tone = |before: &[f32]| {
+            let mut out = [[0.0; MAX_BANDS]];
+            let windows = [before, &tone, &tone, &tone].map(|pcm| vec![&pcm[..SHORT_WINDOW]]);
+            model.allowed_short(windows.into_iter(), &mut out);
+            // Line 17.4 of each window is in band 4.
+            [0, 1, 2].map(|window| out[0][4 * WINDOWS + window])
+        };
+        let (steady, sudden) = (of_tone(&tone), of_tone(&silence));
+        assert!((sudden[0] / steady[0] / STRICTEST - 1.0).abs() < 1e-3);
+        assert_eq!(sudden[1..], steady[1..]);
+    }
+
+    #[test]
+    fn a_band_is_as_strict_as_where_it_masks_least() {
+        let model = model(44100);
+        let mut thresholds = [1.0; MAX_PARTITIONS];
+        let band = 10;
+        let even = model.long.allowed(band, &thresholds);
+        assert!(model.long.shares[band].len() > 1);
+        thresholds[model.long.shares[band][0].0] = 1e-6;
+        assert!(model.long.allowed(band, &thresholds) < 1e-3 * even);
     }
 
     #[test]

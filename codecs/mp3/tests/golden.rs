@@ -30,11 +30,11 @@ fn hashes_of_streams() {
     assert_eq!(
         hashes,
         [
-            0xC23F_284E_E165_8AEE,
-            0xADD1_D7B1_9965_726F,
-            0xA229_88EA_EC50_D56F,
-            0x8429_65AA_10B4_8B08,
-            0x8B70_B67C_6DD7_DEDA
+            0x4CC0_3077_4FE2_0492,
+            0xBF2C_26B2_1802_6C82,
+            0xE2BD_97A5_8C6E_3D88,
+            0x5CD1_AE9A_61E9_F53C,
+            0x41AD_87A7_963C_F003
         ],
         "{hashes:#018X?}"
     );
@@ -43,5 +43,5 @@ fn hashes_of_streams() {
 #[test]
 fn header_and_side_information_of_a_frame() {
     let frames = encode(Config::new(8000, 1, 16_000), &input()[..1]);
-    assert_eq!(frames[2][..13], [255, 227, 40, 196, 9, 28, 196, 114, 217, 190, 130, 154, 94]);
+    assert_eq!(frames[2][..13], [255, 227, 40, 196, 12, 28, 196, 114, 217, 190, 130, 154, 94]);
 }
