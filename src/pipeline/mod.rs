@@ -54,7 +54,7 @@ const PICTURES_AHEAD: usize = 4;
 /// Pictures that the planning may be ahead of the encoder. Plans are made for twenty pictures at a time, and while
 /// the encoder is busy with those, the next twenty have to come in.
 const PLANS_AHEAD: usize = 20;
-/// A picture that is larger counts for several.
+/// A picture that is larger takes several places, which have to be free first.
 const PLACE_BYTES: usize = 4 << 20;
 /// Tags that the encoders may be ahead of an output that takes its time, about half a minute. The interleaver takes whatever
 /// comes and holds what has to wait for its counterpart, so no stage waits here for another one.
@@ -337,11 +337,10 @@ fn ahead<T: Send + 'static>(
     stages.push(spawn(stage, counters, move || {
         for item in items {
             queue::jitter();
-            let more_places = bytes(&item) / PLACE_BYTES;
-            sender.send(Some(item))?;
-            for _ in 0..more_places {
+            for _ in 0..bytes(&item) / PLACE_BYTES {
                 sender.send(None)?;
             }
+            sender.send(Some(item))?;
         }
         Ok(Vec::new())
     })?);

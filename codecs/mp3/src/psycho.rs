@@ -29,6 +29,8 @@ const RISE: f32 = 2.0;
 /// The most that this may lower the threshold: noise that is far above what silence before it allows must not take the
 /// bits of all that is heard.
 const STRICTEST: f32 = 0.03;
+/// What is left of the threshold of the window before in short blocks: what sounded masks for a while what comes after it.
+const AFTER: f32 = 0.1;
 /// How far it may stay above that of the granule after, which bounds noise behind a sound that ends.
 const FALL: f32 = 8.0;
 /// The most that this may lower it; a sound masks for a while what comes after it.
@@ -143,7 +145,7 @@ impl Model {
         windows: impl Iterator<Item = Vec<&'a [f32]>>,
         out: &mut [Masking],
     ) {
-        let mut before = [[f32::INFINITY; MAX_PARTITIONS]; 2];
+        let mut before = [[0.0; MAX_PARTITIONS]; 2];
         for (i, pcm) in windows.enumerate() {
             let energies = (self.kernels.energies)(&self.short, &pcm);
             for ((energies, before), out) in energies.iter().zip(&mut before).zip(&mut *out) {
@@ -151,7 +153,7 @@ impl Model {
                 if let Some(window) = i.checked_sub(1) {
                     let mut thresholds = this;
                     for (threshold, before) in thresholds.iter_mut().zip(&*before) {
-                        *threshold = threshold.min(rising(*threshold, *before));
+                        *threshold = threshold.min(rising(*threshold, *before)).max(AFTER * before);
                     }
                     for band in (window..SHORT_BANDS * WINDOWS).step_by(WINDOWS) {
                         let allowed = self.short.allowed(band / WINDOWS, &thresholds);
@@ -410,6 +412,16 @@ mod tests {
         let (steady, sudden) = (of_tone(&tone), of_tone(&silence));
         assert!((sudden[0] / steady[0] / STRICTEST - 1.0).abs() < 1e-3);
         assert_eq!(sudden[1..], steady[1..]);
+    }
+
+    #[test]
+    fn a_sound_masks_the_short_window_after_it() {
+        let (tone, silence) = (sine(2000.0, 0.5, 44100), vec![0.0; LONG_WINDOW]);
+        let mut out = [[0.0; MAX_BANDS]];
+        let windows = [&tone, &tone, &silence, &silence].map(|pcm| vec![&pcm[..SHORT_WINDOW]]);
+        model(44100).allowed_short(windows.into_iter(), &mut out);
+        let [loud, after, later] = [0, 1, 2].map(|window| out[0][4 * WINDOWS + window]);
+        assert!((after / loud / AFTER - 1.0).abs() < 1e-3 && later < 1e-3 * after);
     }
 
     #[test]
