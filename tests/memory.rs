@@ -8,16 +8,14 @@ mod common;
 use std::fs;
 use std::ops::ControlFlow;
 
+use common::memory::{MOST_MEMORY, peak_memory};
 use common::sample::{multiplex, stream};
 use oggflv::ogg::Codec;
 use oggflv::{Options, convert_file};
 
-/// How much a conversion may hold.
-const MOST_MEMORY: u64 = 512 << 20;
-
 /// Pictures of the sample under a header that claims 4096x4096, which is the largest that is taken by default.
 #[test]
-fn the_largest_pictures_take_bounded_memory_with_any_number_of_threads() {
+fn the_largest_pictures_take_bounded_memory_with_many_threads() {
     let mut video = stream(Codec::Theora).cut(32);
     // FMBW, FMBH, PICW, PICH, PICX, PICY (Theora specification, 6.2).
     video.packets[0][10..22].copy_from_slice(&[1, 0, 1, 0, 0, 16, 0, 0, 16, 0, 0, 0]);
@@ -27,10 +25,6 @@ fn the_largest_pictures_take_bounded_memory_with_any_number_of_threads() {
     let options = Options { threads: 16.try_into().unwrap(), ..Options::default() };
     let report = convert_file(&input, &output, true, &options, &mut |_| ControlFlow::Continue(())).unwrap();
     assert_eq!((report.size, report.pictures.decoded), (Some((4096, 4096)), 32));
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    // Only Linux tells.
-    if let Some(peak) = peak.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok()) {
-        assert!(peak << 10 < MOST_MEMORY, "{} MiB", peak >> 10);
-    }
+    let peak = peak_memory();
+    assert!(peak < MOST_MEMORY, "{} MiB", peak >> 20);
 }

@@ -16,6 +16,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
+use common::memory::{MOST_MEMORY, peak_memory};
 use common::ogg_pages::{Random, seal};
 use common::sample::{FLASH_CLICK, multiplex, pages_of, stream, stream_of, theora_vector};
 use oggflv::ogg::Codec;
@@ -32,8 +33,6 @@ const FLAC: &[u8] = include_bytes!("vectors/sound/stereo.oga");
 const SLOWEST: u32 = 10;
 /// Below this a duration says nothing.
 const NOISE: Duration = Duration::from_millis(30);
-/// How much a conversion may hold.
-const MOST_MEMORY: u64 = 512 << 20;
 
 /// Small files, each with something that the others do not have.
 fn seeds() -> Vec<Vec<u8>> {
@@ -145,14 +144,6 @@ fn convert(input: &Path, output: &Path, options: &Options) -> (Duration, f64) {
         Err(error) => panic!("{error}"),
     };
     (cpu_time() - start, lasts)
-}
-
-/// The most memory that this process held since the last call, in bytes; 0 where nobody tells.
-fn peak_memory() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let _ = fs::write("/proc/self/clear_refs", "5");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok()).unwrap_or(0) << 10
 }
 
 /// How long a file may take whose seed took `usual`, if it lasts so many seconds.

@@ -232,12 +232,13 @@ impl Chain {
     }
 
     fn push_page(&mut self, page: Page<'_>, damage: &mut Damage) {
-        if self.find(page.serial()).is_some_and(|known| self.current[known].is_doubled(page)) {
+        let known = self.find(page.serial());
+        if known.is_some_and(|known| self.current[known].is_doubled(page)) {
             damage.doubled_pages += 1;
             self.active = None;
             return;
         }
-        self.active = if page.is_bos() { self.begin_stream(page, damage) } else { self.find(page.serial()) };
+        self.active = if page.is_bos() { self.begin_stream(page, damage) } else { known };
         let Some(active) = self.active else {
             damage.pages_without_bos += u64::from(!page.is_bos());
             return;

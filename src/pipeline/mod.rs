@@ -51,8 +51,8 @@ pub use damage::Loss;
 const PACKETS_AHEAD: usize = 64;
 /// Pictures that the decoder may be ahead of the planning.
 const PICTURES_AHEAD: usize = 4;
-/// Pictures that the planning may be ahead of the encoder. Plans are made for twenty pictures at a time, and while
-/// the encoder is busy with those, the next twenty have to come in.
+/// Pictures that the planning may be ahead of the encoder. Plans are made for a dozen pictures at a time, and while
+/// the encoder is busy with those, the next ones have to come in.
 const PLANS_AHEAD: usize = 20;
 /// A picture that is larger takes several places, which have to be free first.
 const PLACE_BYTES: usize = 4 << 20;

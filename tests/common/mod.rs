@@ -5,5 +5,6 @@
 
 pub(crate) mod film;
 pub(crate) mod flv_file;
+pub(crate) mod memory;
 pub(crate) mod ogg_pages;
 pub(crate) mod sample;

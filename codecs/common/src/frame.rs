@@ -164,7 +164,7 @@ impl Frame {
     /// Samples of all planes, a byte each.
     #[must_use]
     pub fn samples(&self) -> usize {
-        self.planes.iter().map(|plane| plane.data.len()).sum()
+        self.format.samples(self.width(), self.height())
     }
 
     /// The whole picture as a view.

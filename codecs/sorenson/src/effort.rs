@@ -22,8 +22,10 @@ pub(crate) struct Effort {
     pub(crate) trusts_lookahead: bool,
     /// Cost of skipping, in bits, below which nothing else is tried.
     pub(crate) early_skip: i64,
-    /// The same where the lookahead says that the macroblock stands, and where the search does.
-    pub(crate) still_skips: [i64; 2],
+    /// The same where the lookahead says that the macroblock stands.
+    pub(crate) still_skip: i64,
+    /// The same where the search finds that it does not move.
+    pub(crate) unmoved_skip: i64,
     /// Difference by which INTRA must seem better than INTER before it is tried.
     pub(crate) intra_bias: u32,
     /// Squared error of a luma block, in bits, up to which it gets no coefficients. Those of a block take five bits.
@@ -51,7 +53,8 @@ impl Preset {
             four_vectors_above: Some(60),
             trusts_lookahead: false,
             early_skip: 10,
-            still_skips: [0, 0],
+            still_skip: 0,
+            unmoved_skip: 0,
             intra_bias: 0,
             negligible: 5,
             good_seed: 0,
@@ -80,7 +83,8 @@ impl Preset {
                 four_vectors_above: None,
                 trusts_lookahead: true,
                 early_skip: 100,
-                still_skips: [1000, 200],
+                still_skip: 1000,
+                unmoved_skip: 200,
                 intra_bias: 200,
                 negligible: 20,
                 good_seed: 1 << 16, // more than any costs

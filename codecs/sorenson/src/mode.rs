@@ -152,7 +152,7 @@ impl<'a> Decision<'a> {
         self.skip(&mut candidates.best);
         let skip_cost = candidates.best.cost;
         let is_below = |bits: i64| skip_cost < i64::from(self.lambda) * bits;
-        if is_below(effort.early_skip) || self.still && is_below(effort.still_skips[0]) {
+        if is_below(effort.early_skip) || self.still && is_below(effort.still_skip) {
             return;
         }
         if self.still {
@@ -161,7 +161,7 @@ impl<'a> Decision<'a> {
         }
         let predictor = self.coding.motion.predict(self.mb_x, self.mb_y, 0, &[Mv::ZERO; 4]);
         let found = self.search_macroblock(predictor);
-        if found.mv == Mv::ZERO && is_below(effort.still_skips[1]) {
+        if found.mv == Mv::ZERO && is_below(effort.unmoved_skip) {
             return;
         }
         self.try_inter(MbType::Inter, [found.mv; 4], candidates);

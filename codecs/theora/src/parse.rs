@@ -97,6 +97,7 @@ impl ParsedFrame {
         if packet.is_empty() {
             self.header = FrameHeader { frame_type: FrameType::Inter, qis: [63, 0, 0], nqis: 1 };
             self.references.fill(Reference::None);
+            self.coded_masks.iter_mut().for_each(|masks| masks.fill(0));
             self.coded.clear();
             self.plane_starts = [0; 4];
             return Ok(FrameKind::Repeat);
