@@ -2,7 +2,7 @@
 
 use std::arch::aarch64::*;
 
-use super::{Dots, Kernels, Rows, Strips, Sum, Tap, scalar};
+use super::{Dots, Halves, Kernels, Rows, Strips, Sum, Tap, halve_blocks, scalar};
 
 /// The kernels for NEON.
 pub(super) fn neon() -> Kernels {
@@ -14,8 +14,10 @@ pub(super) fn neon() -> Kernels {
         dot_lanes: 8,
         groups: None,
         widen: scalar::widen,
-        halve: scalar::halve,
-        blend: scalar::blend,
+        // SAFETY: NEON belongs to aarch64.
+        halve: |source, halves, target| unsafe { halve(source, halves, target) },
+        // SAFETY: NEON belongs to aarch64.
+        blend: |rows, weights, target| unsafe { blend(rows, weights, target) },
         fetch: |_| {},
     }
 }
@@ -102,5 +104,52 @@ fn sum_dots(source: &[i16], dots: &Dots, target: Strips<'_>) {
         let bytes = vqmovun_s16(vcombine_s16(words, words));
         let bytes = vget_lane_u32::<0>(vreinterpret_u32_u8(bytes)).to_le_bytes();
         target.copy_from_slice(&bytes[..target.len()]);
+    }
+}
+
+/// See `Kernels::halve`.
+#[target_feature(enable = "neon")]
+fn halve(source: &[u8], halves: &Halves, target: Strips<'_, i16>) {
+    halves.check(source.len(), &target);
+    let weights = halves.pairs.map(|pair| [pair.words as i16, (pair.words >> 16) as i16]);
+    halve_blocks::<8>(source, halves, target, |samples, target| {
+        let mut sums = [vdupq_n_s32(0); 2];
+        for (tap, weights) in (0..).step_by(2).zip(weights) {
+            // SAFETY: a block of eight has 2 * 7 + 8 samples, of which these are sixteen from 0, 2, 4 or 6 on.
+            let uint8x8x2_t(even, odd) = unsafe { vld2_u8(samples.as_ptr().add(tap)) };
+            for (samples, weight) in [even, odd].into_iter().zip(weights) {
+                let samples = vreinterpretq_s16_u16(vmovl_u8(samples));
+                sums[0] = vmlal_n_s16(sums[0], vget_low_s16(samples), weight);
+                sums[1] = vmlal_high_n_s16(sums[1], samples, weight);
+            }
+        }
+        let words = vcombine_s16(vshrn_n_s32::<6>(sums[0]), vshrn_n_s32::<6>(sums[1]));
+        // SAFETY: 8 words are what the vector has.
+        unsafe { vst1q_s16(target.as_mut_ptr(), words) };
+    });
+}
+
+/// See `Kernels::blend`.
+#[target_feature(enable = "neon")]
+fn blend(rows: &[&[i16]], weights: &[i16], target: &mut [u8]) {
+    let width = target.len();
+    if width < 16 {
+        return scalar::blend(rows, weights, target);
+    }
+    assert!(rows.iter().all(|row| row.len() >= width), "the rows are long enough");
+    for x in (0..width).step_by(16) {
+        // The last block overlaps the one before.
+        let x = x.min(width - 16);
+        let mut sums = [vdupq_n_s16(1 << 4); 2];
+        for (row, &weight) in rows.iter().zip(weights) {
+            for (n, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: rows have `width` samples, and there are 16 from `x` on.
+                let samples = unsafe { vld1q_s16(row.as_ptr().add(x + 8 * n)) };
+                *sum = vaddq_s16(*sum, vqrdmulhq_n_s16(samples, weight));
+            }
+        }
+        let [low, high] = sums.map(|sum| vqmovun_s16(vshrq_n_s16::<5>(sum)));
+        // SAFETY: the target has `width` samples, and there are 16 from `x` on.
+        unsafe { vst1q_u8(target.as_mut_ptr().add(x), vcombine_u8(low, high)) };
     }
 }

@@ -405,7 +405,7 @@ struct Halves {
     /// The samples that have the same weights, all of them in the source.
     alike: Range<usize>,
     /// These weights, two by two: as words, and their [`parts`] as bytes.
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // Nobody else has a kernel for it.
+    #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))]
     pairs: [HalvesPair; MOST / 2],
     /// How long a source row has to be at least.
     reach: usize,
@@ -559,6 +559,35 @@ impl Sixteen {
             }
         }
         Some(sixteen)
+    }
+}
+
+/// Makes samples that have the same weights by `kernel`, which makes `N` of 2 N + 6 samples of the source; the others one by one.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[inline(always)]
+fn halve_blocks<const N: usize>(
+    source: &[u8],
+    halves: &Halves,
+    target: Strips<'_, i16>,
+    kernel: impl Fn(&[u8], &mut [i16; N]),
+) {
+    let Strips { start, samples: target } = target;
+    let windows = &halves.samples[start..][..target.len()];
+    let alike = |bound: usize| bound.saturating_sub(start).min(target.len());
+    let (begin, end) = (alike(halves.alike.start), alike(halves.alike.end));
+    if end - begin < N {
+        return scalar::sum_columns(source, windows, target);
+    }
+    scalar::sum_columns(source, &windows[..begin], &mut target[..begin]);
+    scalar::sum_columns(source, &windows[end..], &mut target[end..]);
+    let source = &source[windows[begin].first..];
+    let target = &mut target[begin..end];
+    for x in (0..target.len()).step_by(N) {
+        // The last block overlaps the one before.
+        let x = x.min(target.len() - N);
+        if let Some(target) = target[x..].first_chunk_mut() {
+            kernel(&source[2 * x..][..2 * N + 6], target);
+        }
     }
 }
 

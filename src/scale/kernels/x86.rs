@@ -5,7 +5,8 @@ use std::arch::x86_64::*;
 use oggflv_common::simd::{Isa, Level};
 
 use super::{
-    Dots, FourGroups, Groups, Halves, Kernels, Lanes, Quads, Rows, STRIP, Sixteen, Strips, Sum, Tap, scalar,
+    Dots, FourGroups, Groups, Halves, Kernels, Lanes, Quads, Rows, STRIP, Sixteen, Strips, Sum, Tap,
+    halve_blocks, scalar,
 };
 
 /// What is added to a sum of weighted samples before it is shifted: 128, which samples between the passes lack, and
@@ -487,34 +488,6 @@ fn halve_avx2(source: &[u8], halves: &Halves, target: Strips<'_, i16>) {
         // SAFETY: 16 words are what the vector has.
         unsafe { _mm256_storeu_si256(target.as_mut_ptr().cast(), words) };
     });
-}
-
-/// Makes samples that have the same weights by `kernel`, which makes `N` of 2 N + 6 samples of the source; the others one by one.
-#[inline(always)]
-fn halve_blocks<const N: usize>(
-    source: &[u8],
-    halves: &Halves,
-    target: Strips<'_, i16>,
-    kernel: impl Fn(&[u8], &mut [i16; N]),
-) {
-    let Strips { start, samples: target } = target;
-    let windows = &halves.samples[start..][..target.len()];
-    let alike = |bound: usize| bound.saturating_sub(start).min(target.len());
-    let (begin, end) = (alike(halves.alike.start), alike(halves.alike.end));
-    if end - begin < N {
-        return scalar::sum_columns(source, windows, target);
-    }
-    scalar::sum_columns(source, &windows[..begin], &mut target[..begin]);
-    scalar::sum_columns(source, &windows[end..], &mut target[end..]);
-    let source = &source[windows[begin].first..];
-    let target = &mut target[begin..end];
-    for x in (0..target.len()).step_by(N) {
-        // The last block overlaps the one before.
-        let x = x.min(target.len() - N);
-        if let Some(target) = target[x..].first_chunk_mut() {
-            kernel(&source[2 * x..][..2 * N + 6], target);
-        }
-    }
 }
 
 /// See `Kernels::blend`.
