@@ -10,10 +10,11 @@ use crate::mode::{Candidates, Decision};
 use crate::motion::Mv;
 use crate::motion::predict::MotionField;
 use crate::picture::{PictureHeader, PictureType};
-use crate::planes::{CodedPicture, MB, MbSamples};
+use crate::planes::{Band, MB, MbSamples, Window, assemble};
 use crate::quant::divisor;
 use oggflv_common::simd::Level;
 use oggflv_common::{BitWriter, Frame, FrameView, PixelFormat};
+use std::sync::Arc;
 
 /// Pictures that may build on one another's coefficients before a macroblock is coded intra (H.263, 4.4).
 const REFRESH: u8 = 131;
@@ -34,14 +35,16 @@ pub struct Encoder {
     mb_width: usize,
     mb_height: usize,
     /// What a decoder shows after the last packet.
-    reference: CodedPicture,
-    /// The picture under construction.
-    current: CodedPicture,
+    bands: Vec<Arc<Band>>,
+    /// What vectors lead to from the row of macroblocks in hand.
+    reference: Window,
     /// Vectors of the last picture, and of the one under construction.
     last_motion: MotionField,
     motion: MotionField,
     /// How often each macroblock got coefficients since it was intra.
     updates: Vec<u8>,
+    /// The row of macroblocks under construction.
+    band: Band,
     kernels: Kernels,
     effort: Effort,
     divisors: [[Divisor; 2]; 32],
@@ -73,7 +76,7 @@ pub(crate) struct Aim {
 pub(crate) struct Coding<'a> {
     pub(crate) kernels: &'a Kernels,
     pub(crate) effort: &'a Effort,
-    pub(crate) reference: &'a CodedPicture,
+    pub(crate) reference: &'a Window,
     /// Vectors of the macroblocks coded so far.
     pub(crate) motion: &'a MotionField,
     /// Vectors of the picture before.
@@ -102,16 +105,17 @@ impl Encoder {
         config.validate()?;
         let effort = preset.effort();
         let (mb_width, mb_height) = (config.width.div_ceil(MB), config.height.div_ceil(MB));
-        let picture = CodedPicture::new(config.width, config.height);
+        let band = Band::new(mb_width);
         let motion = MotionField::new(mb_width, mb_height);
         Ok(Self {
             mb_width,
             mb_height,
-            reference: picture.clone(),
-            current: picture,
+            bands: vec![Arc::new(band.clone()); mb_height],
+            reference: Window::new(mb_width, mb_height),
             last_motion: motion.clone(),
             motion,
             updates: vec![0; mb_width * mb_height],
+            band,
             kernels: Kernels::new(Level::active()),
             divisors: std::array::from_fn(|q| effort.offsets.map(|offset| divisor(q.max(1) as u8, offset))),
             effort,
@@ -176,24 +180,28 @@ impl Encoder {
     ///
     /// Bit for bit the picture of ffmpeg's decoder; decoders with another inverse transform differ by rounding.
     #[must_use]
-    pub fn reconstruction(&self) -> FrameView<'_> {
-        self.reference.view()
+    pub fn reconstruction(&self) -> Frame {
+        let mut frame = Frame::new(PixelFormat::Yuv420, self.config.width, self.config.height);
+        assemble(&self.bands, &mut frame);
+        frame
     }
 
-    /// The picture whose rows are being encoded.
-    pub(crate) fn under_construction(&self) -> FrameView<'_> {
-        self.current.view()
+    /// What [`Self::reconstruction`] is made of.
+    pub(crate) fn bands(&self) -> &[Arc<Band>] {
+        &self.bands
     }
 
-    /// Header, then every macroblock as decided, then the next reference.
     fn encode_frame(&mut self, frame: &FrameView<'_>, plan: &Plan, picture_type: PictureType) -> Packet {
-        let mut writer = self.start_picture(plan, picture_type);
-        for mb_y in 0..self.mb_height {
-            self.encode_row(frame, picture_type, mb_y, &mut writer);
-        }
-        self.current.extend_borders();
-        std::mem::swap(&mut self.current, &mut self.reference);
-        std::mem::swap(&mut self.motion, &mut self.last_motion);
+        let before = std::mem::take(&mut self.bands);
+        let mut bands = Vec::with_capacity(self.mb_height);
+        let writer = self.encode_picture(
+            frame,
+            plan,
+            picture_type,
+            |mb_y| Arc::clone(&before[mb_y]),
+            |band| bands.push(band),
+        );
+        self.bands = bands;
         let key = picture_type == PictureType::I;
         if key {
             (self.since_key, self.key_requested) = (Some(0), false);
@@ -202,8 +210,34 @@ impl Encoder {
         Packet { key, data: writer.into_bytes() }
     }
 
+    /// Header, then every macroblock as decided, row by row.
+    ///
+    /// `before` gives the rows of the picture before, and is asked for each once and in order; `done` takes the rows of
+    /// this picture.
+    pub(crate) fn encode_picture(
+        &mut self,
+        frame: &FrameView<'_>,
+        plan: &Plan,
+        picture_type: PictureType,
+        mut before: impl FnMut(usize) -> Arc<Band>,
+        mut done: impl FnMut(Arc<Band>),
+    ) -> BitWriter {
+        let mut writer = self.start_picture(plan, picture_type);
+        let mut taken = 0;
+        for mb_y in 0..self.mb_height {
+            // Vectors reach one row down. An I picture needs nothing.
+            while picture_type == PictureType::P && taken < self.mb_height.min(mb_y + 2) {
+                self.take_band(taken, &before(taken));
+                taken += 1;
+            }
+            self.encode_row(frame, picture_type, mb_y, &mut writer);
+            done(self.band(mb_y));
+        }
+        writer
+    }
+
     /// Takes what to aim at, from which follows what PQUANT will be, and writes the header.
-    pub(crate) fn start_picture(&mut self, plan: &Plan, picture_type: PictureType) -> BitWriter {
+    fn start_picture(&mut self, plan: &Plan, picture_type: PictureType) -> BitWriter {
         let quantizer = u32::from(plan.quantizer);
         let aim = |macroblock: &MacroblockPlan| Aim {
             quantizer: (quantizer * u32::from(macroblock.factor) / 256).clamp(16, 31 * 16) as u16,
@@ -218,7 +252,7 @@ impl Encoder {
     }
 
     /// Encodes a row of macroblocks.
-    pub(crate) fn encode_row(
+    fn encode_row(
         &mut self,
         frame: &FrameView<'_>,
         picture_type: PictureType,
@@ -276,10 +310,10 @@ impl Encoder {
         }
         let chosen = &mut self.candidates.best;
         if chosen.macroblock.mb_type == MbType::Skipped {
-            self.current.copy_macroblock(&self.kernels, &self.reference, mb_x, mb_y);
+            self.band.samples.copy_macroblock(&self.kernels, &self.reference, mb_x, mb_y);
         } else {
             let samples = chosen.reconstruct(&self.kernels);
-            self.current.store_macroblock(&self.kernels, samples, mb_x, mb_y);
+            self.band.samples.store_macroblock(&self.kernels, samples, mb_x);
         }
         let macroblock = &chosen.macroblock;
         self.quantizer = self.quantizer.saturating_add_signed(macroblock.dquant);
@@ -298,33 +332,22 @@ impl Encoder {
     }
 
     /// What the next picture needs of a row that was encoded.
-    pub(crate) fn band(&self, mb_y: usize) -> Band {
-        let blocks = mb_y * self.mb_width..(mb_y + 1) * self.mb_width;
-        Band {
-            samples: self.current.row(mb_y),
-            motion: self.motion.row(mb_y).to_vec(),
-            updates: self.updates[blocks].to_vec(),
-        }
+    fn band(&mut self, mb_y: usize) -> Arc<Band> {
+        let mut band = std::mem::replace(&mut self.band, Band::new(self.mb_width));
+        band.motion.copy_from_slice(self.motion.row(mb_y));
+        band.updates.copy_from_slice(&self.updates[mb_y * self.mb_width..][..self.mb_width]);
+        Arc::new(band)
     }
 
     /// Takes over a row of the picture before.
-    pub(crate) fn take_band(&mut self, mb_y: usize, band: &Band) {
-        let blocks = mb_y * self.mb_width..(mb_y + 1) * self.mb_width;
-        self.reference.set_row(mb_y, &band.samples);
+    fn take_band(&mut self, mb_y: usize, band: &Band) {
+        self.reference.take(mb_y, &band.samples);
         self.last_motion.row_mut(mb_y).copy_from_slice(&band.motion);
-        self.updates[blocks].copy_from_slice(&band.updates);
+        self.updates[mb_y * self.mb_width..][..self.mb_width].copy_from_slice(&band.updates);
     }
 
     /// Rows of macroblocks.
     pub(crate) fn mb_height(&self) -> usize {
         self.mb_height
     }
-}
-
-/// A row of macroblocks of a picture, as the next picture needs it.
-#[derive(Debug)]
-pub(crate) struct Band {
-    samples: [Vec<u8>; 3],
-    motion: Vec<[Mv; 4]>,
-    updates: Vec<u8>,
 }

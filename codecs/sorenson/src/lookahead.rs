@@ -229,7 +229,7 @@ impl Lookahead {
         let half = self
             .spare
             .take()
-            .unwrap_or_else(|| CodedPlane::new(8 * self.mb_width, 8 * self.mb_height, 2 * RANGE as usize, 0));
+            .unwrap_or_else(|| CodedPlane::new(8 * self.mb_width, 8 * self.mb_height, 2 * RANGE as usize));
         let half = self.half_size(&frame.planes[0].view(), half);
         let blocks = self.mb_width * self.mb_height;
         let mut costs = Costs { intra: vec![1; blocks], inter: vec![1; blocks] };
@@ -295,7 +295,7 @@ impl Lookahead {
     /// The means of 2x2 luma samples, on whole blocks of 8x8; fills all of `half`.
     fn half_size(&self, luma: &PlaneView<'_>, mut half: CodedPlane) -> CodedPlane {
         let whole = luma.width / 2;
-        for y in 0..half.height {
+        for y in 0..8 * self.mb_height {
             let [top, bottom] = [2 * y, 2 * y + 1].map(|y| luma.row(y.min(luma.height - 1)));
             let start = half.index(0, y as isize);
             let out = &mut half.data[start..][..half.width];
@@ -303,7 +303,7 @@ impl Lookahead {
             let edge = (u16::from(top[luma.width - 1]) + u16::from(bottom[luma.width - 1]) + 1) >> 1;
             out[whole..].fill(edge as u8);
         }
-        half.extend_border();
+        half.extend_border(8 * self.mb_height);
         half
     }
 

@@ -4,12 +4,13 @@
 //! passes between pictures, so the packets are those of one encoder, whatever the number of threads.
 
 use crate::config::{Config, Preset};
-use crate::encoder::{Band, Encoder, Packet};
+use crate::encoder::{Encoder, Packet};
 use crate::error::{ConfigError, EncodeError};
 use crate::lookahead::Plan;
 use crate::picture::PictureType;
+use crate::planes::{Band, squared_errors};
 use crate::rate::RateControl;
-use oggflv_common::{Frame, FrameView, PixelFormat};
+use oggflv_common::{Frame, PixelFormat};
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -212,7 +213,7 @@ impl ParallelEncoder {
             if self.rate.as_mut().is_none_or(|rate| rate.accept(&packet)) {
                 let squared_errors = match &input {
                     Input::Frame(frame, _) if self.measuring => {
-                        Some(squared_errors(frame, &self.encoder.reconstruction()))
+                        Some(squared_errors(&frame.view(), self.encoder.bands()))
                     }
                     _ => None,
                 };
@@ -239,17 +240,6 @@ impl From<Coded> for Output {
         };
         Self { packet: coded.packet, frame, squared_errors: coded.squared_errors }
     }
-}
-
-/// Sums of squared differences between the planes of two pictures of the same size.
-fn squared_errors(frame: &Frame, decoded: &FrameView<'_>) -> [u64; 3] {
-    let frame = frame.view();
-    std::array::from_fn(|pli| {
-        let (a, b) = (&frame.planes[pli], &decoded.planes[pli]);
-        let square = |(&a, &b): (&u8, &u8)| u32::from(a.abs_diff(b)).pow(2);
-        // A row of 65535 samples does not overflow: 65535 * 255^2 < 2^32.
-        (0..a.height).map(|y| u64::from(a.row(y).iter().zip(b.row(y)).map(square).sum::<u32>())).sum()
-    })
 }
 
 /// A thread that encodes.
@@ -330,6 +320,11 @@ impl Progress {
         }
     }
 
+    /// All rows that are done.
+    fn rows(&self) -> Vec<Arc<Band>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner).done.clone()
+    }
+
     /// Waits for row `mb_y`; who has to sleep for it sleeps until there are `count` rows.
     fn row(&self, mb_y: usize, count: usize) -> Arc<Band> {
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
@@ -364,7 +359,7 @@ fn work(encoder: &mut Encoder, measuring: bool, jobs: &Receiver<Job>, outputs: &
         let packet = encode(encoder, &job);
         let input = std::mem::replace(&mut job.input, Input::Repeat);
         let squared_errors = match &input {
-            Input::Frame(frame, _) if measuring => Some(squared_errors(frame, &encoder.under_construction())),
+            Input::Frame(frame, _) if measuring => Some(squared_errors(&frame.view(), &job.own.rows())),
             _ => None,
         };
         if outputs.send(Coded { packet, input, squared_errors }).is_err() {
@@ -386,16 +381,7 @@ fn encode(encoder: &mut Encoder, job: &Job) -> Packet {
     // The first picture has none before it.
     let key = plan.key || job.number == 0;
     let picture_type = if key { PictureType::I } else { PictureType::P };
-    let mut writer = encoder.start_picture(plan, picture_type);
-    let mut taken = 0;
-    for mb_y in 0..mb_height {
-        // Vectors reach one row down. An I picture needs nothing.
-        while !key && taken < mb_height.min(mb_y + 2) {
-            encoder.take_band(taken, &job.row_before(taken, mb_height));
-            taken += 1;
-        }
-        encoder.encode_row(&frame.view(), picture_type, mb_y, &mut writer);
-        job.own.push(Arc::new(encoder.band(mb_y)));
-    }
+    let before = |mb_y| job.row_before(mb_y, mb_height);
+    let writer = encoder.encode_picture(&frame.view(), plan, picture_type, before, |band| job.own.push(band));
     Packet { key, data: writer.into_bytes() }
 }

@@ -1,37 +1,47 @@
-//! Pictures of whole macroblocks with a border, so that no vector leaves them.
+//! Planes that vectors may leave: they have a border.
 
 use crate::kernels::{Kernels, Rows, RowsMut, STRIDE};
-use oggflv_common::{FrameView, PixelFormat, PlaneView};
+use crate::motion::Mv;
+use oggflv_common::{Frame, FrameView, PlaneView};
+use std::ops::Range;
+use std::sync::Arc;
 
-/// Width of the border around luma; a vector reaches 16 samples out, and 17 with a half sample.
+/// Width of the border beside luma; a vector reaches 16 samples out, and 17 with a half sample.
 const BORDER: usize = 32;
 
 /// Luma samples along a side of a macroblock.
 pub(crate) const MB: usize = 16;
 
-/// A plane of whole blocks, with samples around it.
+/// Rows of a plane of whole blocks, with samples around them.
 #[derive(Clone, Debug)]
 pub(crate) struct CodedPlane {
-    /// Coded size, without the border.
+    /// Coded width, without the border.
     pub(crate) width: usize,
-    pub(crate) height: usize,
     border: usize,
     pub(crate) stride: usize,
+    /// The row of the picture that `data` begins with; those above the picture are negative.
+    top: isize,
     pub(crate) data: Vec<u8>,
 }
 
 impl CodedPlane {
-    pub(crate) fn new(width: usize, height: usize, border: usize, value: u8) -> Self {
+    /// A plane with a border on all sides.
+    pub(crate) fn new(width: usize, height: usize, border: usize) -> Self {
+        Self::window(width, height + 2 * border, border, -(border as isize))
+    }
+
+    /// `rows` rows from `top` on.
+    fn window(width: usize, rows: usize, border: usize, top: isize) -> Self {
         let stride = width + 2 * border;
-        Self { width, height, border, stride, data: vec![value; stride * (height + 2 * border)] }
+        Self { width, border, stride, top, data: vec![0; stride * rows] }
     }
 
     /// Index in `data` of the sample at `x`, `y`, which may lie in the border.
     #[inline]
     pub(crate) fn index(&self, x: isize, y: isize) -> usize {
         let border = self.border as isize;
-        debug_assert!(x >= -border && y >= -border);
-        (y + border) as usize * self.stride + (x + border) as usize
+        debug_assert!(x >= -border && y >= self.top);
+        (y - self.top) as usize * self.stride + (x + border) as usize
     }
 
     /// The samples from `x`, `y` on.
@@ -40,98 +50,80 @@ impl CodedPlane {
         &self.data[self.index(x, y)..]
     }
 
-    /// Fills the border with the nearest samples (H.263, D.1).
-    pub(crate) fn extend_border(&mut self) {
-        for y in 0..self.height {
+    /// Fills the border of a plane of `height` rows with the nearest samples (H.263, D.1).
+    pub(crate) fn extend_border(&mut self, height: usize) {
+        let (height, border) = (height as isize, self.border as isize);
+        for y in 0..height {
             self.extend_sides(y);
         }
-        self.extend_top();
-        self.extend_bottom();
+        self.repeat_row(0, -border..0);
+        self.repeat_row(height - 1, height..height + border);
     }
 
-    fn extend_sides(&mut self, y: usize) {
+    fn extend_sides(&mut self, y: isize) {
         let (border, width) = (self.border, self.width);
-        let row = &mut self.data[(y + border) * self.stride..][..self.stride];
+        let start = self.index(-(border as isize), y);
+        let row = &mut self.data[start..][..self.stride];
         let (first, last) = (row[border], row[border + width - 1]);
         row[..border].fill(first);
         row[border + width..].fill(last);
     }
 
-    fn extend_top(&mut self) {
-        let (stride, border) = (self.stride, self.border);
-        for y in 0..border {
-            self.data.copy_within(border * stride..(border + 1) * stride, y * stride);
-        }
-    }
-
-    fn extend_bottom(&mut self) {
-        let (stride, border) = (self.stride, self.border);
-        let last = (border + self.height - 1) * stride;
-        for y in 0..border {
-            self.data.copy_within(last..last + stride, (border + self.height + y) * stride);
-        }
-    }
-
-    /// The samples of `count` rows from `y` on.
-    fn rows(&self, y: usize, count: usize) -> Vec<u8> {
-        let mut rows = Vec::with_capacity(count * self.width);
-        for y in y..y + count {
-            rows.extend_from_slice(&self.at(0, y as isize)[..self.width]);
-        }
-        rows
-    }
-
-    /// Replaces the rows from `y` on, and the border beside them.
-    fn set_rows(&mut self, y: usize, rows: &[u8]) {
-        for (y, row) in (y..).zip(rows.chunks_exact(self.width)) {
-            let start = self.index(0, y as isize);
-            self.data[start..][..self.width].copy_from_slice(row);
-            self.extend_sides(y);
-        }
-        if y == 0 {
-            self.extend_top();
-        }
-        if y + rows.len() / self.width == self.height {
-            self.extend_bottom();
+    fn repeat_row(&mut self, y: isize, rows: Range<isize>) {
+        let left = -(self.border as isize);
+        let from = self.index(left, y);
+        for y in rows {
+            let to = self.index(left, y);
+            self.data.copy_within(from..from + self.stride, to);
         }
     }
 }
 
-/// Three [`CodedPlane`]s: Y, Cb, Cr in 4:2:0.
+/// Rows of macroblocks that a [`Window`] has room for: three for vectors and one on either side for what lies beyond. With more
+/// of them, those that stay are moved less often; all of them are to stay in the cache.
+const WINDOW: usize = 12;
+
+/// The rows of the picture before that vectors lead to from the row of macroblocks in hand: planes Y, Cb, Cr.
+///
+/// Rows come in order. A vector reaches one row of macroblocks up and one down.
 #[derive(Clone, Debug)]
-pub(crate) struct CodedPicture {
+pub(crate) struct Window {
     pub(crate) planes: [CodedPlane; 3],
-    /// Size of the picture proper.
-    width: usize,
-    height: usize,
+    mb_height: usize,
 }
 
-impl CodedPicture {
-    /// A black picture.
-    pub(crate) fn new(width: usize, height: usize) -> Self {
-        let (coded_width, coded_height) = (width.next_multiple_of(MB), height.next_multiple_of(MB));
-        let chroma = CodedPlane::new(coded_width / 2, coded_height / 2, BORDER / 2, 128);
-        let luma = CodedPlane::new(coded_width, coded_height, BORDER, 16);
-        Self { planes: [luma, chroma.clone(), chroma], width, height }
+impl Window {
+    pub(crate) fn new(mb_width: usize, mb_height: usize) -> Self {
+        let plane = |size: usize, border| CodedPlane::window(size * mb_width, size * WINDOW, border, 0);
+        Self { planes: [plane(16, BORDER), plane(8, BORDER / 2), plane(8, BORDER / 2)], mb_height }
     }
 
-    /// Makes the picture a reference for vectors that leave it.
-    pub(crate) fn extend_borders(&mut self) {
-        for plane in &mut self.planes {
-            plane.extend_border();
-        }
-    }
-
-    /// The samples of a row of macroblocks.
-    pub(crate) fn row(&self, mb_y: usize) -> [Vec<u8>; 3] {
-        let [y, cb, cr] = &self.planes;
-        [y.rows(16 * mb_y, 16), cb.rows(8 * mb_y, 8), cr.rows(8 * mb_y, 8)]
-    }
-
-    /// Replaces a row of macroblocks, and the border beside it.
-    pub(crate) fn set_row(&mut self, mb_y: usize, row: &[Vec<u8>; 3]) {
-        for ((plane, rows), size) in self.planes.iter_mut().zip(row).zip([16, 8, 8]) {
-            plane.set_rows(size * mb_y, rows);
+    /// Takes row `mb_y`, which follows on the one taken before, or is the first one of a picture.
+    pub(crate) fn take(&mut self, mb_y: usize, row: &BandSamples) {
+        for ((plane, rows), size) in self.planes.iter_mut().zip(&row.0).zip([16, 8, 8]) {
+            let (first, size) = ((size * mb_y) as isize, size as isize);
+            if mb_y == 0 {
+                plane.top = -2 * size;
+            } else if plane.top + WINDOW as isize * size < first + 3 * size {
+                // The two rows before this one stay, and a row of samples above them, which half samples are compared with.
+                let left = -(plane.border as isize);
+                let kept = plane.index(left, first - 2 * size - 1)..plane.index(left, first);
+                plane.top = first - 3 * size;
+                let to = plane.index(left, first - 2 * size - 1);
+                plane.data.copy_within(kept, to);
+            }
+            for (y, row) in (first..).zip(rows.chunks_exact(plane.width)) {
+                let start = plane.index(0, y);
+                plane.data[start..][..plane.width].copy_from_slice(row);
+                plane.extend_sides(y);
+            }
+            // What lies above and below the picture repeats its edge (H.263, D.1).
+            if mb_y == 0 {
+                plane.repeat_row(0, -size - 1..0);
+            }
+            if mb_y + 1 == self.mb_height {
+                plane.repeat_row(first + size - 1, first + size..first + 2 * size);
+            }
         }
     }
 
@@ -143,43 +135,99 @@ impl CodedPicture {
         };
         [at(0, 16), at(1, 8), at(2, 8)]
     }
+}
 
-    /// Copies macroblock `mb_x`, `mb_y` of a picture of the same size.
-    pub(crate) fn copy_macroblock(&mut self, kernels: &Kernels, from: &Self, mb_x: usize, mb_y: usize) {
-        (kernels.copy)(from.macroblock(mb_x, mb_y), self.macroblock_mut(mb_x, mb_y));
+/// The samples of a row of macroblocks: Y, Cb, Cr.
+#[derive(Clone, Debug)]
+pub(crate) struct BandSamples([Vec<u8>; 3]);
+
+impl BandSamples {
+    /// Black ones.
+    pub(crate) fn new(mb_width: usize) -> Self {
+        Self([vec![16; 16 * 16 * mb_width], vec![128; 8 * 8 * mb_width], vec![128; 8 * 8 * mb_width]])
     }
 
-    /// Replaces macroblock `mb_x`, `mb_y`.
-    pub(crate) fn store_macroblock(
-        &mut self,
-        kernels: &Kernels,
-        samples: &MbSamples,
-        mb_x: usize,
-        mb_y: usize,
-    ) {
+    /// Copies macroblock `mb_x`, `mb_y` of the picture before.
+    pub(crate) fn copy_macroblock(&mut self, kernels: &Kernels, from: &Window, mb_x: usize, mb_y: usize) {
+        (kernels.copy)(from.macroblock(mb_x, mb_y), self.macroblock_mut(mb_x));
+    }
+
+    /// Replaces macroblock `mb_x`.
+    pub(crate) fn store_macroblock(&mut self, kernels: &Kernels, samples: &MbSamples, mb_x: usize) {
         let [luma, _, _, _, cb, cr] = BLOCK_START.map(|start| (&samples.0[start..], STRIDE));
-        (kernels.copy)([luma, cb, cr], self.macroblock_mut(mb_x, mb_y));
+        (kernels.copy)([luma, cb, cr], self.macroblock_mut(mb_x));
     }
 
-    /// The planes from the first sample of macroblock `mb_x`, `mb_y` on.
-    fn macroblock_mut(&mut self, mb_x: usize, mb_y: usize) -> [RowsMut<'_>; 3] {
-        let [y, cb, cr] = &mut self.planes;
-        [(y, 16), (cb, 8), (cr, 8)].map(|(plane, size)| {
-            let at = plane.index((size * mb_x) as isize, (size * mb_y) as isize);
-            (&mut plane.data[at..], plane.stride)
+    /// The planes from the first sample of macroblock `mb_x` on.
+    fn macroblock_mut(&mut self, mb_x: usize) -> [RowsMut<'_>; 3] {
+        let [y, cb, cr] = &mut self.0;
+        [(y, 16), (cb, 8), (cr, 8)].map(|(rows, size)| {
+            let stride = rows.len() / size;
+            (&mut rows[size * mb_x..], stride)
         })
     }
+}
 
-    /// The picture proper.
-    pub(crate) fn view(&self) -> FrameView<'_> {
-        let format = PixelFormat::Yuv420;
-        let planes = [0, 1, 2].map(|pli| {
-            let plane = &self.planes[pli];
-            let (width, height) = format.plane_size(pli, self.width, self.height);
-            PlaneView { width, height, stride: plane.stride, data: plane.at(0, 0) }
-        });
-        FrameView { format, planes }
+/// A row of macroblocks of a coded picture, as the next picture needs it.
+#[derive(Clone, Debug)]
+pub(crate) struct Band {
+    pub(crate) samples: BandSamples,
+    /// Vectors of the luma blocks of each macroblock.
+    pub(crate) motion: Vec<[Mv; 4]>,
+    /// How often each macroblock got coefficients since it was intra.
+    pub(crate) updates: Vec<u8>,
+}
+
+impl Band {
+    /// A black one.
+    pub(crate) fn new(mb_width: usize) -> Self {
+        Self {
+            samples: BandSamples::new(mb_width),
+            motion: vec![[Mv::ZERO; 4]; mb_width],
+            updates: vec![0; mb_width],
+        }
     }
+
+    /// The part of plane `pli` that belongs to the picture, if this is row `mb_y`: which row of the plane each is, and
+    /// as many samples as the plane is wide.
+    fn rows(
+        &self,
+        mb_y: usize,
+        pli: usize,
+        (width, height): (usize, usize),
+    ) -> impl Iterator<Item = (usize, &[u8])> {
+        let size = if pli == 0 { 16 } else { 8 };
+        let rows = &self.samples.0[pli];
+        (size * mb_y..height)
+            .zip(rows.chunks_exact(rows.len() / size))
+            .map(move |(y, row)| (y, &row[..width]))
+    }
+}
+
+/// The picture proper that consists of `bands`, written to a frame of its size.
+pub(crate) fn assemble(bands: &[Arc<Band>], frame: &mut Frame) {
+    for (pli, plane) in frame.planes.iter_mut().enumerate() {
+        let size = (plane.width(), plane.height());
+        for (mb_y, band) in bands.iter().enumerate() {
+            for (y, row) in band.rows(mb_y, pli, size) {
+                plane.data_mut()[y * size.0..][..size.0].copy_from_slice(row);
+            }
+        }
+    }
+}
+
+/// Sums of squared differences between the planes of a frame and the picture of the same size that consists of `bands`.
+pub(crate) fn squared_errors(frame: &FrameView<'_>, bands: &[Arc<Band>]) -> [u64; 3] {
+    let square = |(&a, &b): (&u8, &u8)| u32::from(a.abs_diff(b)).pow(2);
+    std::array::from_fn(|pli| {
+        let plane = &frame.planes[pli];
+        let rows = bands
+            .iter()
+            .enumerate()
+            .flat_map(|(mb_y, band)| band.rows(mb_y, pli, (plane.width, plane.height)));
+        // A row of 65535 samples does not overflow: 65535 * 255^2 < 2^32.
+        rows.map(|(y, row)| u64::from(plane.row(y).iter().zip(row).map(square).sum::<u32>())).sum()
+    })
 }
 
 /// The samples of one macroblock in rows of 16: 16 rows of Y, then 8 rows of Cb and Cr side by side.

@@ -2,12 +2,12 @@
 
 use super::Mv;
 use crate::kernels::Kernels;
-use crate::planes::{BLOCK_START, CodedPicture, CodedPlane, MbSamples};
+use crate::planes::{BLOCK_START, CodedPlane, MbSamples, Window};
 
 /// Predicts the macroblock `mb_x`, `mb_y` with one vector for each luma block; four equal ones are one vector.
 pub(crate) fn predict_macroblock(
     kernels: &Kernels,
-    reference: &CodedPicture,
+    reference: &Window,
     mb_x: usize,
     mb_y: usize,
     mvs: &[Mv; 4],
