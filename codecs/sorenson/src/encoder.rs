@@ -43,8 +43,9 @@ pub struct Encoder {
     motion: MotionField,
     /// How often each macroblock got coefficients since it was intra.
     updates: Vec<u8>,
-    /// The row of macroblocks under construction.
+    /// The row of macroblocks under construction, and room for the next one.
     band: Band,
+    spare: Option<Band>,
     kernels: Kernels,
     effort: Effort,
     divisors: [[Divisor; 2]; 32],
@@ -116,6 +117,7 @@ impl Encoder {
             motion,
             updates: vec![0; mb_width * mb_height],
             band,
+            spare: None,
             kernels: Kernels::new(Level::active()),
             divisors: std::array::from_fn(|q| effort.offsets.map(|offset| divisor(q.max(1) as u8, offset))),
             effort,
@@ -192,15 +194,10 @@ impl Encoder {
     }
 
     fn encode_frame(&mut self, frame: &FrameView<'_>, plan: &Plan, picture_type: PictureType) -> Packet {
-        let before = std::mem::take(&mut self.bands);
+        let mut before = std::mem::take(&mut self.bands).into_iter();
         let mut bands = Vec::with_capacity(self.mb_height);
-        let writer = self.encode_picture(
-            frame,
-            plan,
-            picture_type,
-            |mb_y| Arc::clone(&before[mb_y]),
-            |band| bands.push(band),
-        );
+        let before = |_| before.next().expect("every picture has all rows");
+        let writer = self.encode_picture(frame, plan, picture_type, before, |_, band| bands.push(band));
         self.bands = bands;
         let key = picture_type == PictureType::I;
         if key {
@@ -220,18 +217,18 @@ impl Encoder {
         plan: &Plan,
         picture_type: PictureType,
         mut before: impl FnMut(usize) -> Arc<Band>,
-        mut done: impl FnMut(Arc<Band>),
+        mut done: impl FnMut(usize, Arc<Band>),
     ) -> BitWriter {
         let mut writer = self.start_picture(plan, picture_type);
         let mut taken = 0;
         for mb_y in 0..self.mb_height {
             // Vectors reach one row down. An I picture needs nothing.
             while picture_type == PictureType::P && taken < self.mb_height.min(mb_y + 2) {
-                self.take_band(taken, &before(taken));
+                self.take_band(taken, before(taken));
                 taken += 1;
             }
             self.encode_row(frame, picture_type, mb_y, &mut writer);
-            done(self.band(mb_y));
+            done(mb_y, self.band(mb_y));
         }
         writer
     }
@@ -333,17 +330,19 @@ impl Encoder {
 
     /// What the next picture needs of a row that was encoded.
     fn band(&mut self, mb_y: usize) -> Arc<Band> {
-        let mut band = std::mem::replace(&mut self.band, Band::new(self.mb_width));
+        let next = self.spare.take().unwrap_or_else(|| Band::new(self.mb_width));
+        let mut band = std::mem::replace(&mut self.band, next);
         band.motion.copy_from_slice(self.motion.row(mb_y));
         band.updates.copy_from_slice(&self.updates[mb_y * self.mb_width..][..self.mb_width]);
         Arc::new(band)
     }
 
-    /// Takes over a row of the picture before.
-    fn take_band(&mut self, mb_y: usize, band: &Band) {
+    /// Takes over a row of the picture before. If nobody else has it, its memory, which is in the cache, becomes the next row.
+    fn take_band(&mut self, mb_y: usize, band: Arc<Band>) {
         self.reference.take(mb_y, &band.samples);
         self.last_motion.row_mut(mb_y).copy_from_slice(&band.motion);
         self.updates[mb_y * self.mb_width..][..self.mb_width].copy_from_slice(&band.updates);
+        self.spare = Arc::into_inner(band).or(self.spare.take());
     }
 
     /// Rows of macroblocks.

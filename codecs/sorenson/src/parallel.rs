@@ -8,7 +8,7 @@ use crate::encoder::{Encoder, Packet};
 use crate::error::{ConfigError, EncodeError};
 use crate::lookahead::Plan;
 use crate::picture::PictureType;
-use crate::planes::{Band, squared_errors};
+use crate::planes::Band;
 use crate::rate::RateControl;
 use oggflv_common::{Frame, PixelFormat};
 use std::collections::VecDeque;
@@ -56,8 +56,10 @@ pub struct ParallelEncoder {
     given: u64,
     /// What was waited for and not handed out.
     done: VecDeque<Output>,
-    /// The picture before the oldest one in work, and all from there to the newest.
-    pictures: VecDeque<Arc<Progress>>,
+    /// The newest picture.
+    newest: Arc<Progress>,
+    /// The picture before the oldest one in work, if its packet may be refused.
+    shown: Vec<Arc<Band>>,
     rate: Option<RateControl>,
     measuring: bool,
     around: Around,
@@ -77,7 +79,8 @@ impl ParallelEncoder {
             taken: 0,
             given: 0,
             done: VecDeque::new(),
-            pictures: VecDeque::from([Arc::default()]),
+            newest: Arc::default(),
+            shown: Vec::new(),
             rate: None,
             measuring: false,
             around: Arc::new(|work| work()),
@@ -153,17 +156,17 @@ impl ParallelEncoder {
     /// Waits for the oldest input in work, of which there must be one.
     fn wait(&mut self) -> Output {
         loop {
-            let output = self.worker(self.given).done();
-            if self.rate.as_mut().is_none_or(|rate| rate.accept(&output.packet)) {
+            let mut coded = self.worker(self.given).done();
+            if self.rate.as_mut().is_none_or(|rate| rate.accept(&coded.packet)) {
                 self.given += 1;
-                self.pictures.pop_front();
-                return output.into();
+                self.shown = std::mem::take(&mut coded.bands);
+                return coded.into();
             }
             // What was begun after it has the wrong reference.
-            let mut inputs = vec![output.input];
+            let mut inputs = vec![coded.input];
             inputs.extend((self.given + 1..self.taken).map(|number| self.worker(number).done().input));
             self.taken = self.given;
-            self.pictures.truncate(1);
+            self.newest = Arc::new(Progress::complete(self.shown.clone()));
             for input in inputs {
                 self.send(input);
             }
@@ -177,12 +180,15 @@ impl ParallelEncoder {
         }
         let index = (self.taken % self.threads as u64) as usize;
         if index == self.workers.len() {
-            let worker = Worker::new(index, self.encoder.clone(), self.measuring, Arc::clone(&self.around));
+            let wishes = Wishes {
+                errors: self.measuring,
+                bands: self.rate.as_ref().is_some_and(RateControl::may_refuse),
+            };
+            let worker = Worker::new(index, self.encoder.clone(), wishes, Arc::clone(&self.around));
             self.workers.push(worker);
         }
         let own = Arc::new(Progress::default());
-        let before = self.pictures.back().map(Arc::clone).unwrap_or_default();
-        self.pictures.push_back(Arc::clone(&own));
+        let before = std::mem::replace(&mut self.newest, Arc::clone(&own));
         let nap = (self.encoder.mb_height() / (2 * self.threads)).max(1);
         self.workers[index].send(Job { number: self.taken, input, before, own, nap });
         self.taken += 1;
@@ -211,13 +217,13 @@ impl ParallelEncoder {
                 Input::Repeat => self.encoder.encode_skipped(),
             };
             if self.rate.as_mut().is_none_or(|rate| rate.accept(&packet)) {
-                let squared_errors = match &input {
-                    Input::Frame(frame, _) if self.measuring => {
-                        Some(squared_errors(&frame.view(), self.encoder.bands()))
+                let mut sum = None;
+                if let (Input::Frame(frame, _), true) = (&input, self.measuring) {
+                    for (mb_y, band) in self.encoder.bands().iter().enumerate() {
+                        add(&mut sum, band.squared_errors(&frame.view(), mb_y));
                     }
-                    _ => None,
-                };
-                return Ok(Coded { packet, input, squared_errors }.into());
+                }
+                return Ok(Coded { packet, input, squared_errors: sum, bands: Vec::new() }.into());
             }
             self.encoder = before.expect("nothing but a bounded rate refuses packets");
         }
@@ -230,6 +236,21 @@ struct Coded {
     packet: Packet,
     input: Input,
     squared_errors: Option<[u64; 3]>,
+    /// The picture, if it was wished for.
+    bands: Vec<Arc<Band>>,
+}
+
+/// What is wished for besides the packet.
+#[derive(Clone, Copy, Debug)]
+struct Wishes {
+    errors: bool,
+    bands: bool,
+}
+
+/// Adds the errors of some rows.
+fn add(sum: &mut Option<[u64; 3]>, errors: [u64; 3]) {
+    let sum = sum.get_or_insert([0; 3]);
+    sum.iter_mut().zip(errors).for_each(|(sum, error)| *sum += error);
 }
 
 impl From<Coded> for Output {
@@ -252,12 +273,12 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(index: usize, mut encoder: Encoder, measuring: bool, around: Around) -> Self {
+    fn new(index: usize, mut encoder: Encoder, wishes: Wishes, around: Around) -> Self {
         let (jobs, received) = channel();
         let (sender, outputs) = channel();
         let thread = thread::Builder::new()
             .name(format!("sorenson {index}"))
-            .spawn(move || around(&mut || work(&mut encoder, measuring, &received, &sender)))
+            .spawn(move || around(&mut || work(&mut encoder, wishes, &received, &sender)))
             .expect("the system gives a thread");
         Self { jobs: Some(jobs), outputs, thread: Some(thread) }
     }
@@ -295,7 +316,7 @@ struct Job {
     nap: usize,
 }
 
-/// The rows of a picture that are done, for the one thread that has the picture after it.
+/// The rows of a picture that are done, for the one thread that has the picture after it. It takes each once and in order.
 #[derive(Debug, Default)]
 struct Progress {
     rows: Mutex<Rows>,
@@ -304,7 +325,7 @@ struct Progress {
 
 #[derive(Debug, Default)]
 struct Rows {
-    done: Vec<Arc<Band>>,
+    done: VecDeque<Arc<Band>>,
     /// How many rows the other thread sleeps for, 0 if it does not sleep.
     awaited: usize,
     /// The thread went down, and no more rows will come.
@@ -312,36 +333,36 @@ struct Rows {
 }
 
 impl Progress {
+    /// A picture that is there.
+    fn complete(bands: Vec<Arc<Band>>) -> Self {
+        Self { rows: Mutex::new(Rows { done: bands.into(), ..Rows::default() }), ..Self::default() }
+    }
+
     fn push(&self, band: Arc<Band>) {
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        rows.done.push(band);
+        rows.done.push_back(band);
         if rows.done.len() == rows.awaited {
             self.changed.notify_all();
         }
     }
 
-    /// All rows that are done.
-    fn rows(&self) -> Vec<Arc<Band>> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner).done.clone()
-    }
-
-    /// Waits for row `mb_y`; who has to sleep for it sleeps until there are `count` rows.
-    fn row(&self, mb_y: usize, count: usize) -> Arc<Band> {
+    /// Takes the next row; who has to sleep for it sleeps until there are `count` rows.
+    fn row(&self, count: usize) -> Arc<Band> {
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        if mb_y >= rows.done.len() {
+        if rows.done.is_empty() {
             rows.awaited = count;
             let is_short = |rows: &mut Rows| rows.done.len() < rows.awaited && !rows.abandoned;
             rows = self.changed.wait_while(rows, is_short).unwrap_or_else(PoisonError::into_inner);
+            rows.awaited = 0;
         }
-        let band = rows.done.get(mb_y).expect("the thread with the picture before goes on to its end");
-        Arc::clone(band)
+        rows.done.pop_front().expect("the thread with the picture before goes on to its end")
     }
 }
 
 impl Job {
     /// Waits for row `mb_y` of the picture before, which has `mb_height` of them.
     fn row_before(&self, mb_y: usize, mb_height: usize) -> Arc<Band> {
-        self.before.row(mb_y, mb_height.min(mb_y + self.nap))
+        self.before.row(self.nap.min(mb_height - mb_y))
     }
 }
 
@@ -354,34 +375,45 @@ impl Drop for Job {
 }
 
 /// Encodes picture after picture until there are no more.
-fn work(encoder: &mut Encoder, measuring: bool, jobs: &Receiver<Job>, outputs: &Sender<Coded>) {
-    for mut job in jobs {
-        let packet = encode(encoder, &job);
-        let input = std::mem::replace(&mut job.input, Input::Repeat);
-        let squared_errors = match &input {
-            Input::Frame(frame, _) if measuring => Some(squared_errors(&frame.view(), &job.own.rows())),
-            _ => None,
-        };
-        if outputs.send(Coded { packet, input, squared_errors }).is_err() {
+fn work(encoder: &mut Encoder, wishes: Wishes, jobs: &Receiver<Job>, outputs: &Sender<Coded>) {
+    for job in jobs {
+        if outputs.send(encode(encoder, wishes, job)).is_err() {
             return;
         }
     }
 }
 
 /// Encodes one picture, and passes its rows on.
-fn encode(encoder: &mut Encoder, job: &Job) -> Packet {
+fn encode(encoder: &mut Encoder, wishes: Wishes, mut job: Job) -> Coded {
     encoder.set_number(job.number);
     let mb_height = encoder.mb_height();
-    let Input::Frame(frame, plan) = &job.input else {
-        for mb_y in 0..mb_height {
-            job.own.push(job.row_before(mb_y, mb_height));
-        }
-        return Packet { key: false, data: encoder.write_skipped().into_bytes() };
-    };
-    // The first picture has none before it.
-    let key = plan.key || job.number == 0;
-    let picture_type = if key { PictureType::I } else { PictureType::P };
     let before = |mb_y| job.row_before(mb_y, mb_height);
-    let writer = encoder.encode_picture(&frame.view(), plan, picture_type, before, |band| job.own.push(band));
-    Packet { key, data: writer.into_bytes() }
+    let (mut squared_errors, mut bands) = (None, Vec::new());
+    let mut pass_on = |band: Arc<Band>| {
+        if wishes.bands {
+            bands.push(Arc::clone(&band));
+        }
+        job.own.push(band);
+    };
+    let packet = match &job.input {
+        Input::Frame(frame, plan) => {
+            // The first picture has none before it.
+            let key = plan.key || job.number == 0;
+            let picture_type = if key { PictureType::I } else { PictureType::P };
+            let frame = frame.view();
+            let writer = encoder.encode_picture(&frame, plan, picture_type, before, |mb_y, band| {
+                if wishes.errors {
+                    add(&mut squared_errors, band.squared_errors(&frame, mb_y));
+                }
+                pass_on(band);
+            });
+            Packet { key, data: writer.into_bytes() }
+        }
+        Input::Repeat => {
+            (0..mb_height).map(before).for_each(pass_on);
+            Packet { key: false, data: encoder.write_skipped().into_bytes() }
+        }
+    };
+    let input = std::mem::replace(&mut job.input, Input::Repeat);
+    Coded { packet, input, squared_errors, bands }
 }

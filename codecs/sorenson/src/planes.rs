@@ -188,6 +188,17 @@ impl Band {
         }
     }
 
+    /// Sums of squared differences between this, if it is row `mb_y`, and the planes of a frame.
+    pub(crate) fn squared_errors(&self, frame: &FrameView<'_>, mb_y: usize) -> [u64; 3] {
+        let square = |(&a, &b): (&u8, &u8)| u32::from(a.abs_diff(b)).pow(2);
+        std::array::from_fn(|pli| {
+            let plane = &frame.planes[pli];
+            let rows = self.rows(mb_y, pli, (plane.width, plane.height));
+            // A row of 65535 samples does not overflow: 65535 * 255^2 < 2^32.
+            rows.map(|(y, row)| u64::from(plane.row(y).iter().zip(row).map(square).sum::<u32>())).sum()
+        })
+    }
+
     /// The part of plane `pli` that belongs to the picture, if this is row `mb_y`: which row of the plane each is, and
     /// as many samples as the plane is wide.
     fn rows(
@@ -214,20 +225,6 @@ pub(crate) fn assemble(bands: &[Arc<Band>], frame: &mut Frame) {
             }
         }
     }
-}
-
-/// Sums of squared differences between the planes of a frame and the picture of the same size that consists of `bands`.
-pub(crate) fn squared_errors(frame: &FrameView<'_>, bands: &[Arc<Band>]) -> [u64; 3] {
-    let square = |(&a, &b): (&u8, &u8)| u32::from(a.abs_diff(b)).pow(2);
-    std::array::from_fn(|pli| {
-        let plane = &frame.planes[pli];
-        let rows = bands
-            .iter()
-            .enumerate()
-            .flat_map(|(mb_y, band)| band.rows(mb_y, pli, (plane.width, plane.height)));
-        // A row of 65535 samples does not overflow: 65535 * 255^2 < 2^32.
-        rows.map(|(y, row)| u64::from(plane.row(y).iter().zip(row).map(square).sum::<u32>())).sum()
-    })
 }
 
 /// The samples of one macroblock in rows of 16: 16 rows of Y, then 8 rows of Cb and Cr side by side.
