@@ -106,17 +106,17 @@ impl Encoder {
         config.validate()?;
         let effort = preset.effort();
         let (mb_width, mb_height) = (config.width.div_ceil(MB), config.height.div_ceil(MB));
-        let band = Band::new(mb_width);
+        let black = Arc::new(Band::new(mb_width));
         let motion = MotionField::new(mb_width, mb_height);
         Ok(Self {
             mb_width,
             mb_height,
-            bands: vec![Arc::new(band.clone()); mb_height],
+            bands: vec![black; mb_height],
             reference: Window::new(mb_width, mb_height),
             last_motion: motion.clone(),
             motion,
             updates: vec![0; mb_width * mb_height],
-            band,
+            band: Band::new(mb_width),
             spare: None,
             kernels: Kernels::new(Level::active()),
             divisors: std::array::from_fn(|q| effort.offsets.map(|offset| divisor(q.max(1) as u8, offset))),
