@@ -143,7 +143,7 @@ impl<'a> Decision<'a> {
 
     /// Decides in an I picture, or where a macroblock must be refreshed.
     pub(crate) fn intra(&self, candidates: &mut Candidates) {
-        self.code_intra(&mut candidates.best, &mut candidates.work);
+        self.code_intra(i64::MAX, &mut candidates.best, &mut candidates.work);
     }
 
     /// Decides in a P picture.
@@ -181,7 +181,8 @@ impl<'a> Decision<'a> {
         if found.cost > 16 * effort.intra_bias
             && found.cost > 16 * ((self.coding.kernels.activity_16)(self.source.luma()) + effort.intra_bias)
         {
-            self.code_intra(&mut candidates.trial, &mut candidates.work);
+            let Candidates { best, trial, work } = candidates;
+            self.code_intra(best.cost, trial, work);
             candidates.keep_cheaper();
         }
     }
@@ -209,38 +210,53 @@ impl<'a> Decision<'a> {
         out.cost = error + i64::from(self.lambda);
     }
 
-    fn code_intra(&self, out: &mut Candidate, work: &mut Workspace) {
+    /// Codes the macroblock intra, unless it is found to cost more than `limit` on the way.
+    fn code_intra(&self, limit: i64, out: &mut Candidate, work: &mut Workspace) {
         let macroblock = &mut out.macroblock;
         macroblock.reset(MbType::Intra);
         macroblock.dquant = self.dquant;
         out.quantizer = self.changed_quantizer();
         out.prediction = MbSamples::ZERO;
-        let Workspace { coefficients, trellis } = work;
-        self.transform(self.source, &out.prediction, coefficients);
-        let (mut base, mut gains) = (0, [0; 6]);
-        for (bi, block) in coefficients.iter().flatten().enumerate() {
-            let levels = &mut macroblock.levels[bi];
-            if self.block_is_visible(bi) {
-                gains[bi] = self.quantize(block, out.quantizer, true, bi, levels, trellis);
-            }
-            let dc = quantize_intra_dc(block[0]);
-            levels.levels[0] = dc;
-            let dc_error = i64::from(i32::from(block[0]) - 64 * i32::from(dc)).pow(2);
-            // The squares of 64 samples are at most 255^2, those of coefficients 64 times as large: the sum fits. With
-            // the first one it is a loop over whole vectors.
-            let square = |c: i16| i32::from(c).pow(2);
-            let sum: i32 = block.iter().map(|&c| square(c)).sum();
-            let error = dc_error + i64::from(sum - square(block[0]));
-            base += if bi < 4 { error } else { self.chroma_error(error) };
-        }
         let changed = usize::from(self.dquant != 0);
         let (cod, mcbpc) = match self.coding.picture_type {
             PictureType::I => (0, &MCBPC_I[changed]),
             PictureType::P => (1, &MCBPC_P[3 + changed]),
         };
-        let pattern = self.choose_pattern(macroblock, &gains, mcbpc, 0);
+        // What is certain, without those of MCBPC and CBPY.
         let bits = cod + 48 + 2 * changed as i64;
-        out.cost = base + pattern + i64::from(self.lambda) * bits;
+        let (mut cost, mut gains) = (i64::from(self.lambda) * bits, [0; 6]);
+        // No pattern gains more than all that blocks gain.
+        let mut most_gain = 0;
+        let Workspace { coefficients, trellis } = work;
+        for (pair, coefficients) in coefficients.iter_mut().enumerate() {
+            let (source, prediction) = (self.source.rows(128 * pair), out.prediction.rows(128 * pair));
+            (self.coding.kernels.forward_2)(source, prediction, coefficients);
+            for (bi, block) in (2 * pair..).zip(coefficients) {
+                let levels = &mut macroblock.levels[bi];
+                if self.block_is_visible(bi) {
+                    gains[bi] = self.quantize(block, out.quantizer, true, bi, levels, trellis);
+                    most_gain += i64::from(gains[bi].min(0));
+                }
+                cost += self.intra_error(block, bi, &mut levels.levels[0]);
+            }
+            if cost + most_gain >= limit {
+                out.cost = i64::MAX;
+                return;
+            }
+        }
+        out.cost = cost + self.choose_pattern(macroblock, &gains, mcbpc, 0);
+    }
+
+    /// Quantises INTRADC of a block; returns the error with nothing else, 64 times as large.
+    fn intra_error(&self, block: &Block, bi: usize, intra_dc: &mut i16) -> i64 {
+        *intra_dc = quantize_intra_dc(block[0]);
+        let square = |c: i32| c * c;
+        let dc_error = square(i32::from(block[0]) - 64 * i32::from(*intra_dc));
+        // The squares of 64 samples are at most 255^2, those of coefficients 64 times as large: the sum fits. With the
+        // first one it is a loop over whole vectors.
+        let sum: i32 = block.iter().map(|&c| square(c.into())).sum();
+        let error = i64::from(dc_error) + i64::from(sum - square(block[0].into()));
+        if bi < 4 { error } else { self.chroma_error(error) }
     }
 
     fn search_macroblock(&self, predictor: Mv) -> Found {
@@ -349,13 +365,6 @@ impl<'a> Decision<'a> {
         out.cost = error + pattern + i64::from(self.lambda) * i64::from(bits);
     }
 
-    /// Transforms the differences of all six blocks.
-    fn transform(&self, source: &MbSamples, prediction: &MbSamples, coefficients: &mut [[Block; 2]; 3]) {
-        for (i, pair) in coefficients.iter_mut().enumerate() {
-            (self.coding.kernels.forward_2)(source.rows(128 * i), prediction.rows(128 * i), pair);
-        }
-    }
-
     /// Quantises a block; returns the gain over no coefficients, as [`Trellis::optimize`] does.
     fn quantize(
         &self,
@@ -390,34 +399,37 @@ impl<'a> Decision<'a> {
         mcbpc: &[Code; 4],
         invert: usize,
     ) -> i64 {
-        let (luma, cbpy) = self.choose::<4>(&gains[..4], |pattern| CBPY[pattern ^ invert].len);
-        let (chroma, cbpc) = self.choose::<2>(&gains[4..], |pattern| mcbpc[pattern].len);
-        for bi in 0..6 {
-            if (cbpy << 2 | cbpc) >> (5 - bi) & 1 == 0 {
-                macroblock.levels[bi].mask = 0;
-            }
+        let (luma, cbpy) = self.choose::<16>(&gains[..4], |pattern| CBPY[pattern ^ invert].len);
+        let (chroma, cbpc) = self.choose::<4>(&gains[4..], |pattern| mcbpc[pattern].len);
+        let pattern = cbpy << 2 | cbpc;
+        for (bi, levels) in macroblock.levels.iter_mut().enumerate() {
+            levels.mask &= ((pattern >> (5 - bi) & 1) as u64).wrapping_neg();
         }
         luma + chroma
     }
 
-    /// The best pattern of `N` blocks with these gains, whose bits are `bits`; the first block is the highest bit.
-    fn choose<const N: usize>(&self, gains: &[i32], bits: impl Fn(usize) -> u8) -> (i64, usize) {
+    /// The best of the patterns of blocks with these gains, whose bits are `bits`; the first block is the highest bit.
+    ///
+    /// All are compared as numbers that hold the pattern in their low bits, which takes no branches.
+    #[inline(always)]
+    fn choose<const PATTERNS: usize>(&self, gains: &[i32], bits: impl Fn(usize) -> u8) -> (i64, usize) {
         let lambda = i64::from(self.lambda);
-        let (mut sums, mut best) = ([0; 16], (lambda * i64::from(bits(0)), 0));
-        let useful = gains.iter().fold(0, |mask, &gain| mask << 1 | usize::from(gain < 0));
-        if useful == 0 {
-            return best;
+        if gains.iter().all(|&gain| gain >= 0) {
+            return (lambda * i64::from(bits(0)), 0);
         }
-        let mut pattern = 0;
-        while pattern != useful {
-            // The next greater number with none but useful bits.
-            pattern = pattern.wrapping_sub(useful) & useful;
-            // Less its last block, it is one of the patterns before.
-            let last = N - 1 - pattern.trailing_zeros() as usize;
-            sums[pattern] = sums[pattern & (pattern - 1)] + i64::from(gains[last]);
-            best = best.min((sums[pattern] + lambda * i64::from(bits(pattern)), pattern));
+        let mut sums = [0; PATTERNS];
+        for (i, &gain) in gains.iter().rev().enumerate() {
+            // No pattern with a block that gains nothing is better than the one without any.
+            let gain = i64::from(if gain < 0 { gain } else { i32::MAX });
+            for pattern in 0..1 << i {
+                sums[pattern | 1 << i] = sums[pattern] + gain;
+            }
         }
-        best
+        let cost = |pattern: usize| {
+            (sums[pattern] + lambda * i64::from(bits(pattern))) * PATTERNS as i64 + pattern as i64
+        };
+        let best = (1..PATTERNS).map(cost).fold(cost(0), i64::min);
+        (best.div_euclid(PATTERNS as i64), best.rem_euclid(PATTERNS as i64) as usize)
     }
 
     /// Whether any sample of block `bi` is shown.

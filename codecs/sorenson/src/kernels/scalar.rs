@@ -15,6 +15,10 @@ pub(super) fn sad_16(source: &[u8; 256], reference: &[u8], stride: usize) -> u32
     sad::<16>((source, STRIDE), (reference, stride))
 }
 
+pub(super) fn sads_16(source: &[u8; 256], places: [&[u8]; 4], stride: usize) -> [u32; 4] {
+    places.map(|place| sad_16(source, place, stride))
+}
+
 pub(super) fn sad_8(a: Rows<'_>, b: Rows<'_>) -> u32 {
     sad::<8>(a, b)
 }

@@ -100,6 +100,7 @@ pub(super) trait Vector: Copy {
 pub(super) fn kernels<V: Vector>() -> Kernels {
     Kernels {
         sad_16: sad_16::<V>,
+        sads_16: sads_16::<V>,
         sad_16_half: sad_16_half::<V>,
         sad_16_beside: sad_16_beside::<V>,
         sad_8: sad_8::<V>,
@@ -209,6 +210,19 @@ fn sad_16_by<V: Vector, const FRACTION: Fraction>(source: &[u8; 256], reference:
 
 fn sad_16<V: Vector>(source: &[u8; 256], reference: &[u8], stride: usize) -> u32 {
     sad_16_by::<V, 0>(source, (reference, stride))
+}
+
+fn sads_16<V: Vector>(source: &[u8; 256], places: [&[u8]; 4], stride: usize) -> [u32; 4] {
+    let source = Area::new((source, STRIDE), 16, 16);
+    let places = places.map(|place| Area::new((place, stride), 16, 16));
+    let mut sums = [V::zero(); 4];
+    for y in 0..16 {
+        let here = source.row(0, y);
+        for (sum, place) in sums.iter_mut().zip(&places) {
+            *sum = sum.add_sad(here, place.row(0, y));
+        }
+    }
+    sums.map(V::sum_of_sads)
 }
 
 fn sad_16_half<V: Vector>(source: &[u8; 256], reference: &[u8], stride: usize, fraction: Fraction) -> u32 {
