@@ -26,6 +26,20 @@ pub(crate) const POSITION: [u8; 64] = {
     positions
 };
 
+/// Masks in the order of transmission of four coefficients, by their place in a [`Block`] and their own mask.
+static POSITIONS: [[u64; 16]; 16] = {
+    let mut masks = [[0; 16]; 16];
+    let mut i = 0;
+    while i < 64 * 16 {
+        let (at, mask) = (i / 16, i % 16);
+        if mask >> (at % 4) & 1 != 0 {
+            masks[at / 4][mask] |= 1 << POSITION[at];
+        }
+        i += 1;
+    }
+    masks
+};
+
 /// Quantised coefficients of a block.
 #[derive(Clone, Debug)]
 pub(crate) struct Levels {
@@ -37,6 +51,34 @@ pub(crate) struct Levels {
 impl Levels {
     /// No coefficients.
     pub(crate) const NONE: Self = Self { levels: [0; 64], mask: 0 };
+
+    /// Takes the mask of levels in the order of a [`Block`]; those before `first` are not TCOEFs.
+    #[inline]
+    pub(crate) fn set_mask(&mut self, mask: u64, first: usize) {
+        let mask = mask >> first << first;
+        let half = |mask: u32, positions: &[[u64; 16]]| {
+            let four = |i: usize| positions[i][(mask >> (4 * i) & 15) as usize];
+            (0..8).fold(0, |positions, i| positions | four(i))
+        };
+        self.mask = half(mask as u32, &POSITIONS[..8]);
+        if mask >> 32 != 0 {
+            self.mask |= half((mask >> 32) as u32, &POSITIONS[8..]);
+        }
+    }
+
+    /// Bits of all TCOEFs; `first` is 1 behind INTRADC.
+    #[inline]
+    pub(crate) fn bits(&self, first: usize) -> u32 {
+        let (mut mask, mut next, mut sum) = (self.mask, first, 0);
+        while mask != 0 {
+            let position = mask.trailing_zeros() as usize;
+            mask &= mask - 1;
+            let magnitude = usize::from(self.levels[usize::from(SCAN[position])].unsigned_abs());
+            sum += u32::from(TCOEF_BITS[position - next][magnitude.min(64)][usize::from(mask == 0)]);
+            next = position + 1;
+        }
+        sum
+    }
 }
 
 /// Largest magnitude of LEVEL in [`TCOEF`].

@@ -3,16 +3,16 @@
 //! Costs are 64 times squared errors plus lambda times bits. Errors of coefficients count as those of samples, since
 //! the transform is orthonormal; coefficients are scaled by 8, which gives the 64.
 
-use crate::block::{Levels, SCAN, TCOEF_BITS};
+use crate::block::Levels;
 use crate::encoder::{Aim, Coding};
-use crate::kernels::{Block, Kernels, STRIDE};
+use crate::kernels::{Block, Kernels, Quantized, STRIDE};
 use crate::macroblock::{Macroblock, MbType, wrap_mvd};
 use crate::motion::half_pel::predict_macroblock;
 use crate::motion::search::{Found, Search, mvd_bits};
 use crate::motion::{Mv, MvLimits};
 use crate::picture::PictureType;
 use crate::planes::{BLOCK_START, MbSamples};
-use crate::quant::{SCALE_BITS, dequantize, dequantize_block, quantize, quantize_intra_dc};
+use crate::quant::{SCALE_BITS, dequantize, dequantize_block, quantize_intra_dc};
 use crate::tables::{CBPY, Code, MCBPC_I, MCBPC_P};
 use crate::trellis::Trellis;
 
@@ -51,7 +51,7 @@ pub(crate) struct Candidates {
 /// Room for what is in work of a candidate.
 #[derive(Clone, Debug)]
 struct Workspace {
-    coefficients: [[Block; 2]; 3],
+    coefficients: [Block; 2],
     trellis: Trellis,
 }
 
@@ -63,7 +63,7 @@ impl Candidates {
             quantizer: 0,
             cost: 0,
         });
-        let work = Workspace { coefficients: [[[0; 64]; 2]; 3], trellis: Trellis::new() };
+        let work = Workspace { coefficients: [[0; 64]; 2], trellis: Trellis::new() };
         Self { best: none.clone(), trial: none, work: Box::new(work) }
     }
 
@@ -227,17 +227,20 @@ impl<'a> Decision<'a> {
         let (mut cost, mut gains) = (i64::from(self.lambda) * bits, [0; 6]);
         // No pattern gains more than all that blocks gain.
         let mut most_gain = 0;
-        let Workspace { coefficients, trellis } = work;
-        for (pair, coefficients) in coefficients.iter_mut().enumerate() {
-            let (source, prediction) = (self.source.rows(128 * pair), out.prediction.rows(128 * pair));
-            (self.coding.kernels.forward_2)(source, prediction, coefficients);
-            for (bi, block) in (2 * pair..).zip(coefficients) {
+        for pair in 0..3 {
+            let samples = [self.source, &out.prediction];
+            let quantized = self.quantize(pair, samples, out.quantizer, true, &mut macroblock.levels, work);
+            for (bi, quantized) in (2 * pair..).zip(quantized) {
                 let levels = &mut macroblock.levels[bi];
+                let block = &work.coefficients[bi % 2];
                 if self.block_is_visible(bi) {
-                    gains[bi] = self.quantize(block, out.quantizer, true, bi, levels, trellis);
+                    gains[bi] = self.gain(block, quantized, out.quantizer, true, bi, levels, &mut work.trellis);
                     most_gain += i64::from(gains[bi].min(0));
+                } else {
+                    levels.mask = 0;
                 }
-                cost += self.intra_error(block, bi, &mut levels.levels[0]);
+                levels.levels[0] = quantize_intra_dc(block[0]);
+                cost += self.intra_error(quantized.energy, block[0], levels.levels[0], bi);
             }
             if cost + most_gain >= limit {
                 out.cost = i64::MAX;
@@ -247,15 +250,11 @@ impl<'a> Decision<'a> {
         out.cost = cost + self.choose_pattern(macroblock, &gains, mcbpc, 0);
     }
 
-    /// Quantises INTRADC of a block; returns the error with nothing else, 64 times as large.
-    fn intra_error(&self, block: &Block, bi: usize, intra_dc: &mut i16) -> i64 {
-        *intra_dc = quantize_intra_dc(block[0]);
-        let square = |c: i32| c * c;
-        let dc_error = square(i32::from(block[0]) - 64 * i32::from(*intra_dc));
-        // The squares of 64 samples are at most 255^2, those of coefficients 64 times as large: the sum fits. With the
-        // first one it is a loop over whole vectors.
-        let sum: i32 = block.iter().map(|&c| square(c.into())).sum();
-        let error = i64::from(dc_error) + i64::from(sum - square(block[0].into()));
+    /// 64 times the squared error of a block of coefficients without any but INTRADC.
+    fn intra_error(&self, energy: u32, first: i16, intra_dc: i16, bi: usize) -> i64 {
+        let square = |c: i32| i64::from(c * c);
+        let first = i32::from(first);
+        let error = i64::from(energy) - square(first) + square(first - 64 * i32::from(intra_dc));
         if bi < 4 { error } else { self.chroma_error(error) }
     }
 
@@ -333,19 +332,21 @@ impl<'a> Decision<'a> {
             negligible_error(quantizer, self.lambda, self.coding.effort.negligible),
             negligible_error(quantizer, self.chroma_lambda, 5),
         ];
-        let Workspace { coefficients, trellis } = work;
-        for (pair, coefficients) in coefficients.iter_mut().enumerate() {
+        for pair in 0..3 {
             let blocks = [2 * pair, 2 * pair + 1];
             let negligible = negligible[pair / 2];
             if blocks.iter().all(|&bi| errors[bi] <= negligible) {
                 continue;
             }
-            let (source, prediction) = (source.rows(128 * pair), prediction.rows(128 * pair));
-            (self.coding.kernels.forward_2)(source, prediction, coefficients);
-            for (bi, block) in blocks.into_iter().zip(coefficients) {
+            let quantized =
+                self.quantize(pair, [source, prediction], quantizer, false, &mut macroblock.levels, work);
+            for (bi, quantized) in blocks.into_iter().zip(quantized) {
+                let levels = &mut macroblock.levels[bi];
                 if errors[bi] > negligible && self.block_is_visible(bi) {
-                    gains[bi] =
-                        self.quantize(block, quantizer, false, bi, &mut macroblock.levels[bi], trellis);
+                    let block = &work.coefficients[bi % 2];
+                    gains[bi] = self.gain(block, quantized, quantizer, false, bi, levels, &mut work.trellis);
+                } else {
+                    levels.mask = 0;
                 }
             }
         }
@@ -365,27 +366,51 @@ impl<'a> Decision<'a> {
         out.cost = error + pattern + i64::from(self.lambda) * i64::from(bits);
     }
 
-    /// Quantises a block; returns the gain over no coefficients, as [`Trellis::optimize`] does.
+    /// Transforms and quantises the differences of a pair of blocks.
     fn quantize(
         &self,
+        pair: usize,
+        [source, prediction]: [&MbSamples; 2],
+        quantizer: u8,
+        intra: bool,
+        levels: &mut [Levels; 6],
+        work: &mut Workspace,
+    ) -> [Quantized; 2] {
+        let [first, second] = levels[2 * pair..].first_chunk_mut().expect("there are three pairs").each_mut();
+        let quantized = (self.coding.kernels.quantize_2)(
+            source.rows(128 * pair),
+            prediction.rows(128 * pair),
+            &self.coding.divisors[usize::from(quantizer)][usize::from(intra)],
+            &mut work.coefficients,
+            [&mut first.levels, &mut second.levels],
+        );
+        first.set_mask(quantized[0].mask, usize::from(intra));
+        second.set_mask(quantized[1].mask, usize::from(intra));
+        quantized
+    }
+
+    /// What the levels of a block gain over no coefficients, as [`Trellis::optimize`] does.
+    fn gain(
+        &self,
         coefficients: &Block,
+        quantized: Quantized,
         quantizer: u8,
         intra: bool,
         bi: usize,
         levels: &mut Levels,
         trellis: &mut Trellis,
     ) -> i32 {
-        let coding = self.coding;
-        let divisor = coding.divisors[usize::from(quantizer)][usize::from(intra)];
-        quantize(coding.kernels, coefficients, divisor, intra, levels);
         if levels.mask == 0 {
             return 0;
         }
-        let lambda = if bi < 4 { self.lambda } else { self.chroma_lambda };
-        let gain = if coding.effort.trellis {
-            trellis.optimize(coefficients, quantizer, lambda, usize::from(intra), levels)
+        let (lambda, first) = (if bi < 4 { self.lambda } else { self.chroma_lambda }, usize::from(intra));
+        let gain = if self.coding.effort.trellis {
+            trellis.optimize(coefficients, quantizer, lambda, first, levels)
         } else {
-            gain(coefficients, quantizer, lambda, intra, levels)
+            // What became of INTRADC does not count.
+            let coded = i32::from(dequantize(levels.levels[0], quantizer)) << SCALE_BITS;
+            let others = coded * (coded - 2 * i32::from(coefficients[0])) * first as i32;
+            quantized.gain - others + lambda * levels.bits(first) as i32
         };
         if bi < 4 { gain } else { self.chroma_error(gain.into()) as i32 }
     }
@@ -486,23 +511,6 @@ impl<'a> Decision<'a> {
         }
         source
     }
-}
-
-/// What levels gain over no coefficients.
-fn gain(coefficients: &Block, quantizer: u8, lambda: i32, intra: bool, levels: &Levels) -> i32 {
-    let (mut mask, mut next, mut gain) = (levels.mask, usize::from(intra), 0);
-    while mask != 0 {
-        let position = mask.trailing_zeros() as usize;
-        mask &= mask - 1;
-        let at = usize::from(SCAN[position]);
-        let (c, level) = (i32::from(coefficients[at]), levels.levels[at]);
-        let error = c - (i32::from(dequantize(level, quantizer)) << SCALE_BITS);
-        let magnitude = usize::from(level.unsigned_abs()).min(64);
-        let bits = TCOEF_BITS[position - next][magnitude][usize::from(mask == 0)];
-        gain += error * error - c * c + lambda * i32::from(bits);
-        next = position + 1;
-    }
-    gain
 }
 
 /// The squared error of a block up to which no level is worth so many `bits`.

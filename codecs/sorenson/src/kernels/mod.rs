@@ -31,6 +31,20 @@ pub(crate) struct Divisor {
     pub(crate) offset: i16,
     /// Quotients end here.
     pub(crate) most: u16,
+    /// What a level stands for is its magnitude times `step`, plus `rest` unless it is zero.
+    pub(crate) step: i16,
+    pub(crate) rest: i16,
+}
+
+/// What is known of a block after it was quantised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Quantized {
+    /// Bit i is set if level i is not zero.
+    pub(crate) mask: u64,
+    /// The sum of squared coefficients.
+    pub(crate) energy: u32,
+    /// How much the sum of squared errors changes by all levels, from that without any.
+    pub(crate) gain: i32,
 }
 
 /// Samples, and how far apart their rows are.
@@ -71,10 +85,10 @@ pub(crate) struct Kernels {
     pub(crate) copy: fn([Rows<'_>; 3], [RowsMut<'_>; 3]),
     /// Copies 8x8 samples of a reference, interpolated, to rows [`STRIDE`] apart.
     pub(crate) predict_8: fn(reference: &[u8], stride: usize, Fraction, &mut [u8]),
-    /// Differences of two blocks side by side, transformed; coefficients are orthonormal ones times 8.
-    pub(crate) forward_2: fn(&[u8; 128], &[u8; 128], &mut [Block; 2]),
-    /// Divides magnitudes; bit i of the result is set if level i is not zero.
-    pub(crate) quantize: fn(&Block, Divisor, &mut Block) -> u64,
+    /// Transforms the differences of two blocks side by side, and divides their coefficients, which are orthonormal ones
+    /// times 8.
+    pub(crate) quantize_2:
+        fn(&[u8; 128], &[u8; 128], &Divisor, &mut [Block; 2], levels: [&mut Block; 2]) -> [Quantized; 2],
     /// Adds the inverse transform of coefficients (-2047 to 2047) to 8x8 samples. In the order of transmission, those
     /// after `last` are zero.
     pub(crate) inverse_add: fn(&Block, last: u32, &mut [u8]),
@@ -103,8 +117,7 @@ impl Kernels {
             predict_16: scalar::predict_16,
             predict_8: scalar::predict_8,
             copy: scalar::copy,
-            forward_2: scalar::forward_2,
-            quantize: scalar::quantize,
+            quantize_2: scalar::quantize_2,
             inverse_add: scalar::inverse_add,
             halve: scalar::halve,
             squared_errors: scalar::squared_errors,

@@ -1,6 +1,6 @@
 //! What every kernel computes, in plain code.
 
-use super::{Block, Divisor, Fraction, Rows, RowsMut, STRIDE};
+use super::{Block, Divisor, Fraction, Quantized, Rows, RowsMut, STRIDE};
 
 fn sad<const SIZE: usize>((a, a_stride): Rows<'_>, (b, b_stride): Rows<'_>) -> u32 {
     (0..SIZE)
@@ -188,15 +188,33 @@ pub(super) fn forward_2(source: &[u8; 128], prediction: &[u8; 128], out: &mut [B
     }
 }
 
-pub(super) fn quantize(coefficients: &Block, divisor: Divisor, levels: &mut Block) -> u64 {
-    let mut mask = 0;
+pub(crate) fn quantize(coefficients: &Block, divisor: &Divisor, levels: &mut Block) -> Quantized {
+    let mut quantized = Quantized { mask: 0, energy: 0, gain: 0 };
     for (i, (c, level)) in coefficients.iter().zip(levels).enumerate() {
-        let sum = (i32::from(c.unsigned_abs()) + i32::from(divisor.offset)).max(0) as u32;
+        let c_magnitude = i32::from(c.unsigned_abs());
+        let sum = (c_magnitude + i32::from(divisor.offset)).max(0) as u32;
         let magnitude = ((sum * u32::from(divisor.reciprocal)) >> 16).min(divisor.most.into()) as i16;
         *level = magnitude * c.signum();
-        mask |= u64::from(magnitude != 0) << i;
+        quantized.energy += c_magnitude.pow(2) as u32;
+        if magnitude != 0 {
+            quantized.mask |= 1 << i;
+            let coded = i32::from(magnitude * divisor.step + divisor.rest);
+            quantized.gain += coded * (coded - 2 * c_magnitude);
+        }
     }
-    mask
+    quantized
+}
+
+pub(super) fn quantize_2(
+    source: &[u8; 128],
+    prediction: &[u8; 128],
+    divisor: &Divisor,
+    coefficients: &mut [Block; 2],
+    [first, second]: [&mut Block; 2],
+) -> [Quantized; 2] {
+    forward_2(source, prediction, coefficients);
+    let [a, b] = coefficients;
+    [quantize(a, divisor, first), quantize(b, divisor, second)]
 }
 
 /// 2^14 * sqrt(2) * cos(k pi / 16), but one less for k = 4.

@@ -102,19 +102,29 @@ fn measures_and_predictions_are_the_same_at_every_level() {
 fn transforms_are_the_same_at_every_level() {
     compare(|scalar, kernels, random, round| {
         let (a, b): ([u8; 128], [u8; 128]) = (random.samples(round), random.samples((round + 1) % 100));
-        let [mut one, mut other] = [[[0; 64]; 2]; 2];
-        (kernels.forward_2)(&a, &b, &mut one);
-        (scalar.forward_2)(&a, &b, &mut other);
-        assert_eq!(one, other);
         let q = round as i16 % 31 + 1;
-        let divisor =
-            Divisor { reciprocal: 65536u32.div_ceil(q as u32 * 16) as u16, offset: 3 * (q - 15), most: 90 };
-        let [mut levels, mut others] = [[0; 64]; 2];
-        let noise = [(); 64].map(|()| random.below(32641) as i16 - 16320);
-        for coefficients in one.into_iter().chain([noise]) {
-            let mask = (kernels.quantize)(&coefficients, divisor, &mut levels);
-            assert_eq!(mask, (scalar.quantize)(&coefficients, divisor, &mut others));
-            assert_eq!(levels, others);
+        let divisor = Divisor {
+            reciprocal: 65536u32.div_ceil(q as u32 * 16) as u16,
+            offset: 3 * (q - 15),
+            most: 90,
+            step: 16 * q,
+            rest: 8 * q,
+        };
+        // Samples that differ where a coefficient is positive or negative make it as large as it gets.
+        let frequency = random.below(64) as usize;
+        let largest: [u8; 128] = std::array::from_fn(|i| {
+            let sign = basis(frequency / 8, i % 8) * basis(frequency % 8, i / STRIDE);
+            if sign > 0.0 { 255 } else { 0 }
+        });
+        let inverted = largest.map(|sample| !sample);
+        for (a, b) in [(&a, &b), (&largest, &inverted), (&inverted, &largest)] {
+            let quantize = |kernels: &Kernels| {
+                let [mut coefficients, [mut first, mut second]] = [[[7; 64]; 2]; 2];
+                let levels = [&mut first, &mut second];
+                let quantized = (kernels.quantize_2)(a, b, &divisor, &mut coefficients, levels);
+                (quantized, coefficients, first, second)
+            };
+            assert_eq!(quantize(kernels), quantize(scalar));
         }
         // All up to the last in the order of transmission, or few, or a large one.
         for last in [0, 1, 2, 5, 9, 10, 30, 63] {
@@ -210,11 +220,15 @@ fn slices_that_are_too_short_are_refused() {
     }
 }
 
+/// What frequency `u` adds to place `x`.
+fn basis(u: usize, x: usize) -> f64 {
+    let c = if u == 0 { (1.0f64 / 8.0).sqrt() } else { 0.5 };
+    c * ((2 * x + 1) as f64 * u as f64 * PI / 16.0).cos()
+}
+
 /// The definition (H.263, 6.2.2) in floating point, forward or inverse, of column-by-column coefficients and
 /// row-by-row samples.
 fn analytical(input: &[f64; 64], forward: bool) -> [f64; 64] {
-    let c = |u: usize| if u == 0 { (1.0f64 / 8.0).sqrt() } else { 0.5 };
-    let basis = |u: usize, x: usize| c(u) * ((2 * x + 1) as f64 * u as f64 * PI / 16.0).cos();
     let mut out = [0.0; 64];
     for frequency in 0..64 {
         for place in 0..64 {
