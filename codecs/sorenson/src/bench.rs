@@ -54,9 +54,7 @@ impl KernelBench {
     /// The kernels, and what is made of them, by name; each call works on one macroblock.
     pub const KERNELS: &[(&str, Kernel)] = &[
         ("sad", |b| (b.kernels.sad_16)(b.source.luma(), &b.reference, REFERENCE_STRIDE).into()),
-        ("sad of four", |b| {
-            sum((b.kernels.sads_16)(b.source.luma(), [&b.reference; 4], REFERENCE_STRIDE))
-        }),
+        ("sad of four", |b| sum((b.kernels.sads_16)(b.source.luma(), [&b.reference; 4], REFERENCE_STRIDE))),
         ("sad half", |b| (b.kernels.sad_16_half)(b.source.luma(), &b.reference, REFERENCE_STRIDE, 3).into()),
         ("sad beside", |b| {
             sum((b.kernels.sad_16_beside)(b.source.luma(), &b.reference, REFERENCE_STRIDE, true))
@@ -119,7 +117,8 @@ impl KernelBench {
             let levels = self.levels.each_mut().map(|levels| &mut levels.levels);
             let source = self.source.rows(128 * pair);
             let quantize = self.kernels.quantize_2;
-            masks = quantize(source, prediction, &divisor, &mut self.coefficients, levels).map(|block| block.mask);
+            masks = quantize(source, prediction, &divisor, &mut self.coefficients, levels)
+                .map(|block| block.mask);
         }
         masks
     }

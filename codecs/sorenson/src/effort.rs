@@ -26,6 +26,8 @@ pub(crate) struct Effort {
     pub(crate) still_skip: i64,
     /// The same where the search finds that it does not move.
     pub(crate) unmoved_skip: i64,
+    /// How many times as large, in halves, as what INTRA must beat a difference is for which INTER is not tried.
+    pub(crate) intra_certain: Option<u64>,
     /// Difference by which INTRA must seem better than INTER before it is tried.
     pub(crate) intra_bias: u32,
     /// Squared error of a luma block, in bits, up to which it gets no coefficients. Those of a block take five bits.
@@ -42,7 +44,21 @@ pub(crate) struct Effort {
     pub(crate) motion_lambda: u32,
 }
 
+/// How hard to look at frames before they are encoded.
+#[derive(Clone, Debug)]
+pub(crate) struct LookaheadEffort {
+    /// Frames held at most. A third of them is planned in one go, the others are what these plans look at.
+    pub(crate) frames: usize,
+    /// Whether differences are Hadamard-transformed.
+    pub(crate) hadamard: bool,
+}
+
 impl Preset {
+    pub(crate) fn lookahead_effort(self) -> LookaheadEffort {
+        let fast = self == Self::Fast;
+        LookaheadEffort { frames: if fast { 24 } else { 36 }, hadamard: !fast }
+    }
+
     pub(crate) fn effort(self) -> Effort {
         let best = Effort {
             trellis: true,
@@ -55,6 +71,7 @@ impl Preset {
             early_skip: 10,
             still_skip: 0,
             unmoved_skip: 0,
+            intra_certain: None,
             intra_bias: 0,
             negligible: 5,
             good_seed: 0,
@@ -85,6 +102,7 @@ impl Preset {
                 early_skip: 100,
                 still_skip: 1000,
                 unmoved_skip: 200,
+                intra_certain: Some(3),
                 intra_bias: 200,
                 negligible: 20,
                 good_seed: 1 << 16, // more than any costs

@@ -164,26 +164,44 @@ impl<'a> Decision<'a> {
         if found.mv == Mv::ZERO && is_below(effort.unmoved_skip) {
             return;
         }
-        self.try_inter(MbType::Inter, [found.mv; 4], candidates);
+        let intra_above = self.intra_above(found);
+        if effort.intra_certain.is_none_or(|halves| 2 * u64::from(found.cost) < halves * intra_above) {
+            self.try_vectors(found.mv, predictor, candidates);
+        }
+        if u64::from(found.cost) > intra_above {
+            let Candidates { best, trial, work } = candidates;
+            self.code_intra(best.cost, trial, work);
+            candidates.keep_cheaper();
+        }
+    }
+
+    /// What the cost of a vector must exceed for INTRA to be tried; not exact if it is low.
+    fn intra_above(&self, found: Found) -> u64 {
+        let bias = self.coding.effort.intra_bias;
+        let least = if found.cost > 16 * bias {
+            (self.coding.kernels.activity_16)(self.source.luma())
+        } else {
+            found.cost
+        };
+        16 * u64::from(least + bias)
+    }
+
+    /// Tries the vector that was found, and what the preset wants beside.
+    fn try_vectors(&self, found: Mv, predictor: Mv, candidates: &mut Candidates) {
+        let effort = self.coding.effort;
+        self.try_inter(MbType::Inter, [found; 4], candidates);
         if effort.more_vectors {
             // The vectors of least bits may win where the search saw only differences.
             for mv in [predictor, Mv::ZERO] {
-                if mv != found.mv && self.limits.contain(mv) {
+                if mv != found && self.limits.contain(mv) {
                     self.try_inter(MbType::Inter, [mv; 4], candidates);
                 }
             }
         }
         if effort.four_vectors_above.is_some_and(|bits| candidates.best.cost > bits * i64::from(self.lambda))
         {
-            let mvs = self.search_blocks(found.mv);
+            let mvs = self.search_blocks(found);
             self.try_inter(MbType::Inter4V, mvs, candidates);
-        }
-        if found.cost > 16 * effort.intra_bias
-            && found.cost > 16 * ((self.coding.kernels.activity_16)(self.source.luma()) + effort.intra_bias)
-        {
-            let Candidates { best, trial, work } = candidates;
-            self.code_intra(best.cost, trial, work);
-            candidates.keep_cheaper();
         }
     }
 
@@ -234,7 +252,8 @@ impl<'a> Decision<'a> {
                 let levels = &mut macroblock.levels[bi];
                 let block = &work.coefficients[bi % 2];
                 if self.block_is_visible(bi) {
-                    gains[bi] = self.gain(block, quantized, out.quantizer, true, bi, levels, &mut work.trellis);
+                    gains[bi] =
+                        self.gain(block, quantized, out.quantizer, true, bi, levels, &mut work.trellis);
                     most_gain += i64::from(gains[bi].min(0));
                 } else {
                     levels.mask = 0;

@@ -68,6 +68,8 @@ pub(crate) struct Kernels {
     pub(crate) sad_16_beside: fn(&[u8; 256], reference: &[u8], stride: usize, half: bool) -> [u32; 4],
     /// Sum of absolute differences between 8x8 samples.
     pub(crate) sad_8: fn(Rows<'_>, Rows<'_>) -> u32,
+    /// The same for three places in a reference.
+    pub(crate) sads_8: fn(Rows<'_>, places: [&[u8]; 3], stride: usize) -> [u32; 3],
     /// The same for the four places beside one, as in [`Self::sad_16_beside`].
     pub(crate) sad_8_beside: fn(Rows<'_>, reference: Rows<'_>, half: bool) -> [u32; 4],
     /// A quarter of the sum of the absolute Hadamard coefficients of the differences of 8x8 samples, over 16x16 samples
@@ -77,6 +79,8 @@ pub(crate) struct Kernels {
     pub(crate) satd_8: fn(Rows<'_>, Rows<'_>) -> u32,
     /// Sum of absolute differences of the four 8x8 blocks from their means.
     pub(crate) activity_16: fn(&[u8; 256]) -> u32,
+    /// Sum of absolute differences of 8x8 samples from their mean.
+    pub(crate) deviation_8: fn(Rows<'_>) -> u32,
     /// A quarter of the sum of the absolute Hadamard coefficients of 8x8 samples less their mean.
     pub(crate) activity_8: fn(Rows<'_>) -> u32,
     /// Copies 16x16 samples of a reference, interpolated.
@@ -109,10 +113,12 @@ impl Kernels {
             sad_16_half: scalar::sad_16_half,
             sad_16_beside: scalar::sad_16_beside,
             sad_8: scalar::sad_8,
+            sads_8: scalar::sads_8,
             sad_8_beside: scalar::sad_8_beside,
             satd_16: scalar::satd_16,
             satd_8: scalar::satd_8,
             activity_16: scalar::activity_16,
+            deviation_8: scalar::deviation_8,
             activity_8: scalar::activity_8,
             predict_16: scalar::predict_16,
             predict_8: scalar::predict_8,

@@ -23,6 +23,10 @@ pub(super) fn sad_8(a: Rows<'_>, b: Rows<'_>) -> u32 {
     sad::<8>(a, b)
 }
 
+pub(super) fn sads_8(source: Rows<'_>, places: [&[u8]; 3], stride: usize) -> [u32; 3] {
+    places.map(|place| sad_8(source, (place, stride)))
+}
+
 pub(super) fn sad_16_half(source: &[u8; 256], reference: &[u8], stride: usize, fraction: Fraction) -> u32 {
     let mut prediction = [0; 256];
     predict_16(reference, stride, fraction, &mut prediction);
@@ -137,8 +141,11 @@ fn mean(rows: Rows<'_>) -> u8 {
 }
 
 pub(super) fn activity_16(samples: &[u8; 256]) -> u32 {
-    let deviation = |rows| sad_8(rows, (&[mean(rows); 8], 0));
-    [0, 8, 128, 136].map(|at| deviation((&samples[at..], STRIDE))).iter().sum()
+    [0, 8, 128, 136].map(|at| deviation_8((&samples[at..], STRIDE))).iter().sum()
+}
+
+pub(super) fn deviation_8(rows: Rows<'_>) -> u32 {
+    sad_8(rows, (&[mean(rows); 8], 0))
 }
 
 pub(super) fn activity_8(rows: Rows<'_>) -> u32 {

@@ -62,6 +62,9 @@ fn measures_and_predictions_are_the_same_at_every_level() {
         assert_eq!((kernels.activity_16)(&a), (scalar.activity_16)(&a));
         for rows in [a_8, r_8] {
             assert_eq!((kernels.activity_8)(rows), (scalar.activity_8)(rows));
+            assert_eq!((kernels.deviation_8)(rows), (scalar.deviation_8)(rows));
+            let places = [0, 1, round % 5].map(|x| &reference[x..]);
+            assert_eq!((kernels.sads_8)(rows, places, stride), (scalar.sads_8)(rows, places, stride));
         }
         for fraction in 0..4 {
             let sad = |kernels: &Kernels| (kernels.sad_16_half)(&a, reference, stride, fraction);
@@ -177,6 +180,15 @@ fn slices_that_are_too_short_are_refused() {
         check(end(8, 8), &|from| _ = (kernels.satd_8)(block, (from, WIDE)));
         check(end(8, 8), &|from| _ = (kernels.satd_8)((from, WIDE), block));
         check(end(8, 8), &|from| _ = (kernels.activity_8)((from, WIDE)));
+        check(end(8, 8), &|from| _ = (kernels.deviation_8)((from, WIDE)));
+        check(end(8, 8), &|from| _ = (kernels.sads_8)((from, WIDE), [&samples; 3], WIDE));
+        for short in 0..3 {
+            check(end(8, 8), &|from| {
+                let mut places = [&samples[..]; 3];
+                places[short] = from;
+                _ = (kernels.sads_8)(block, places, WIDE);
+            });
+        }
         check(end(8, 8), &|from| _ = (kernels.sad_8_beside)((from, WIDE), (&samples, 24), false));
         for half in [false, true] {
             let large: &dyn Fn(&mut [u8]) =

@@ -106,10 +106,12 @@ pub(super) fn kernels<V: Vector>() -> Kernels {
         sad_16_half: sad_16_half::<V>,
         sad_16_beside: sad_16_beside::<V>,
         sad_8: sad_8::<V>,
+        sads_8: sads_8::<V>,
         sad_8_beside: sad_8_beside::<V>,
         satd_16: satd_16::<V>,
         satd_8: satd_8::<V>,
         activity_16: activity_16::<V>,
+        deviation_8: deviation_8::<V>,
         activity_8: activity_8::<V>,
         predict_16: predict_16::<V>,
         predict_8: predict_8::<V>,
@@ -283,6 +285,18 @@ pub(super) fn sad_8<V: Vector>(a: Rows<'_>, b: Rows<'_>) -> u32 {
 }
 
 #[inline(always)]
+pub(super) fn sads_8<V: Vector>(source: Rows<'_>, places: [&[u8]; 3], stride: usize) -> [u32; 3] {
+    let source = Area::new(source, 8, 8);
+    let here: [V; 4] = [0, 1, 2, 3].map(|y| source.half_rows(0, y));
+    let [a, b, c] = places.map(|place| Area::new((place, stride), 8, 8));
+    let sad = |place: Area<'_>| {
+        let sums = (0..4).fold(V::zero(), |sums, y| sums.add_sad(here[y], place.half_rows(0, y)));
+        sums.sum_of_sads()
+    };
+    [sad(a), sad(b), sad(c)]
+}
+
+#[inline(always)]
 pub(super) fn sad_8_beside<V: Vector>(source: Rows<'_>, reference: Rows<'_>, half: bool) -> [u32; 4] {
     let (source, reference) = (Area::new(source, 8, 8), Area::new(reference, 10, 10));
     let (source, reference) = (|y| source.half_rows(0, y), |x, y| reference.half_rows(x, y));
@@ -414,6 +428,14 @@ fn activity_16<V: Vector>(samples: &[u8; 256]) -> u32 {
         deviations = rows.iter().fold(deviations, |deviations, row| deviations.add_sad(*row, means));
     }
     deviations.sum_of_sads()
+}
+
+#[inline(always)]
+pub(super) fn deviation_8<V: Vector>(rows: Rows<'_>) -> u32 {
+    let area = Area::new(rows, 8, 8);
+    let rows: [V; 4] = [0, 1, 2, 3].map(|y| area.half_rows(0, y));
+    let sad = |from: V| rows.iter().fold(V::zero(), |sums, rows| sums.add_sad(*rows, from)).sum_of_sads();
+    sad(V::splat_8(((sad(V::zero()) + 32) >> 6) as u8))
 }
 
 fn activity_8<V: Vector>(rows: Rows<'_>) -> u32 {

@@ -145,9 +145,8 @@ impl Search<'_> {
     /// All are compared as numbers that hold the step in their low bits, which takes no branches.
     fn step(&self, length: i16, sads: [u32; 4], best: &mut Found) {
         let Mv { x, y } = best.mv;
-        let bits = |at: i16, predictor: i16| {
-            [-length, 0, length].map(|step| component_bits(at + step - predictor))
-        };
+        let bits =
+            |at: i16, predictor: i16| [-length, 0, length].map(|step| component_bits(at + step - predictor));
         let ([left, x_bits, right], [above, y_bits, below]) =
             (bits(x, self.predictor.x), bits(y, self.predictor.y));
         let rates = [x_bits + above, left + y_bits, right + y_bits, x_bits + below];

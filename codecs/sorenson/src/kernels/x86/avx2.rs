@@ -26,10 +26,12 @@ pub(in crate::kernels) fn kernels(level: Level) -> Kernels {
         sad_16_half: enter!(sad_16_half(source: &[u8; 256], reference: &[u8], stride: usize, fraction: Fraction) -> u32),
         sad_16_beside: enter!(sad_16_beside(source: &[u8; 256], reference: &[u8], stride: usize, half: bool) -> [u32; 4]),
         sad_8: enter!(sad_8(a: Rows<'_>, b: Rows<'_>) -> u32),
+        sads_8: enter!(sads_8(source: Rows<'_>, places: [&[u8]; 3], stride: usize) -> [u32; 3]),
         sad_8_beside: enter!(sad_8_beside(source: Rows<'_>, reference: Rows<'_>, half: bool) -> [u32; 4]),
         satd_16: enter!(satd_16(source: &[u8; 256], reference: &[u8], stride: usize, fraction: Fraction) -> u32),
         satd_8: enter!(satd_8(a: Rows<'_>, b: Rows<'_>) -> u32),
         activity_16: enter!(activity_16(samples: &[u8; 256]) -> u32),
+        deviation_8: enter!(deviation_8(rows: Rows<'_>) -> u32),
         activity_8: enter!(activity_8(rows: Rows<'_>) -> u32),
         predict_16: enter!(predict_16(reference: &[u8], stride: usize, fraction: Fraction, out: &mut [u8; 256])),
         predict_8: enter!(predict_8(reference: &[u8], stride: usize, fraction: Fraction, out: &mut [u8])),
@@ -341,6 +343,16 @@ impl<'a> Square<'a> {
 #[target_feature(enable = "avx2")]
 fn sad_8(a: Rows<'_>, b: Rows<'_>) -> u32 {
     vector::sad_8::<Sse2>(a, b)
+}
+
+#[target_feature(enable = "avx2")]
+fn sads_8(source: Rows<'_>, places: [&[u8]; 3], stride: usize) -> [u32; 3] {
+    vector::sads_8::<Sse2>(source, places, stride)
+}
+
+#[target_feature(enable = "avx2")]
+fn deviation_8(rows: Rows<'_>) -> u32 {
+    vector::deviation_8::<Sse2>(rows)
 }
 
 #[target_feature(enable = "avx2")]
