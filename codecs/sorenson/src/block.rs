@@ -85,8 +85,8 @@ impl Levels {
 const MAX_LEVEL: usize = 12;
 
 /// Code words by LAST, RUN and LEVEL with the sign bit 0 appended; length 0 where the escape is needed.
-const TCOEF_CODES: [[[Code; MAX_LEVEL + 1]; 64]; 2] = {
-    let mut codes = [[[Code { bits: 0, len: 0 }; MAX_LEVEL + 1]; 64]; 2];
+static TCOEF_CODES: [[[Code; MAX_LEVEL + 2]; 64]; 2] = {
+    let mut codes = [[[Code { bits: 0, len: 0 }; MAX_LEVEL + 2]; 64]; 2];
     let mut i = 0;
     while i < TCOEF.len() {
         let (last, run, levels) = TCOEF[i];
@@ -124,12 +124,10 @@ pub(crate) fn write_tcoefs(sink: &mut impl BitSink, levels: &Levels, first: usiz
 fn write_tcoef(sink: &mut impl BitSink, last: bool, run: usize, level: i16) {
     let magnitude = usize::from(level.unsigned_abs());
     debug_assert!(magnitude != 0);
-    if magnitude <= MAX_LEVEL {
-        let code = TCOEF_CODES[usize::from(last)][run][magnitude];
-        if code.len != 0 {
-            sink.put(u32::from(code.bits) | u32::from(level < 0), code.len.into());
-            return;
-        }
+    let code = TCOEF_CODES[usize::from(last)][run][magnitude.min(MAX_LEVEL + 1)];
+    if code.len != 0 {
+        sink.put(u32::from(code.bits) | u32::from(level < 0), code.len.into());
+        return;
     }
     // ESCAPE, one bit for the width of LEVEL, LAST, RUN.
     let wide = magnitude > 63;

@@ -386,9 +386,10 @@ impl Lookahead {
     ) -> (u32, (i16, i16)) {
         let above = at.wrapping_sub(self.mb_width);
         // Those before the first macroblock wrap around to none.
-        let seeds = [at.wrapping_sub(1), above, above.wrapping_add(1)]
-            .map(|at| done.get(at).map_or((0, 0), |seed| seed.mv));
-        let sads = (self.kernels.sads_8)(source, seeds.map(place), source.1);
+        let seed = |at: usize| done.get(at).map_or((0, 0), |seed| seed.mv);
+        let seeds = [seed(at.wrapping_sub(1)), seed(above), seed(above.wrapping_add(1))];
+        let places = [place(seeds[0]), place(seeds[1]), place(seeds[2])];
+        let sads = (self.kernels.sads_8)(source, places, source.1);
         let (mut least, mut mv) = (stands, (0, 0));
         for (seed, sad) in seeds.into_iter().zip(sads) {
             (least, mv) = if sad < least { (sad, seed) } else { (least, mv) };

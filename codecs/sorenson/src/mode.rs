@@ -219,8 +219,7 @@ impl<'a> Decision<'a> {
         let error = if self.visible == (16, 16) {
             let errors =
                 (kernels.squared_errors_16)(&self.source.0, reference.macroblock(self.mb_x, self.mb_y));
-            let [luma, chroma] = errors.map(|error| 64 * i64::from(error));
-            luma + self.chroma_error(chroma)
+            64 * i64::from(errors[0]) + self.chroma_error(64 * i64::from(errors[1]))
         } else {
             predict_macroblock(kernels, reference, self.mb_x, self.mb_y, &[Mv::ZERO; 4], &mut out.prediction);
             self.visible_error(&out.prediction)
@@ -490,9 +489,8 @@ impl<'a> Decision<'a> {
 
     /// 64 times the sum of squared errors, from those of the blocks.
     fn weighted_sum(&self, errors: &[u32; 6]) -> i64 {
-        let [luma, chroma] =
-            [&errors[..4], &errors[4..]].map(|errors| 64 * i64::from(errors.iter().sum::<u32>()));
-        luma + self.chroma_error(chroma)
+        let sum = |errors: &[u32]| 64 * i64::from(errors.iter().sum::<u32>());
+        sum(&errors[..4]) + self.chroma_error(sum(&errors[4..]))
     }
 
     /// What a squared error of chroma counts.

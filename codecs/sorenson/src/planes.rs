@@ -40,6 +40,19 @@ impl CodedPlane {
         &self.data[self.index(x, y)..]
     }
 
+    /// The samples from block `bx`, `by` of `SIZE` times `SIZE` on.
+    #[inline]
+    fn block<const SIZE: usize>(&self, bx: usize, by: usize) -> Rows<'_> {
+        (self.at((SIZE * bx) as isize, (SIZE * by) as isize), self.stride)
+    }
+
+    /// The same to be written.
+    #[inline]
+    fn block_mut<const SIZE: usize>(&mut self, bx: usize, by: usize) -> RowsMut<'_> {
+        let at = self.index((SIZE * bx) as isize, (SIZE * by) as isize);
+        (&mut self.data[at..], self.stride)
+    }
+
     /// Fills the border with the nearest samples (H.263, D.1).
     pub(crate) fn extend_border(&mut self) {
         for y in 0..self.height {
@@ -137,11 +150,8 @@ impl CodedPicture {
 
     /// The planes from the first sample of macroblock `mb_x`, `mb_y` on.
     pub(crate) fn macroblock(&self, mb_x: usize, mb_y: usize) -> [Rows<'_>; 3] {
-        let at = |pli: usize, size: usize| {
-            let plane = &self.planes[pli];
-            (plane.at((size * mb_x) as isize, (size * mb_y) as isize), plane.stride)
-        };
-        [at(0, 16), at(1, 8), at(2, 8)]
+        let [y, cb, cr] = &self.planes;
+        [y.block::<16>(mb_x, mb_y), cb.block::<8>(mb_x, mb_y), cr.block::<8>(mb_x, mb_y)]
     }
 
     /// Copies macroblock `mb_x`, `mb_y` of a picture of the same size.
@@ -157,17 +167,15 @@ impl CodedPicture {
         mb_x: usize,
         mb_y: usize,
     ) {
-        let [luma, _, _, _, cb, cr] = BLOCK_START.map(|start| (&samples.0[start..], STRIDE));
+        let rows = |bi: usize| (&samples.0[BLOCK_START[bi]..], STRIDE);
+        let [luma, cb, cr] = [rows(0), rows(4), rows(5)];
         (kernels.copy)([luma, cb, cr], self.macroblock_mut(mb_x, mb_y));
     }
 
     /// The planes from the first sample of macroblock `mb_x`, `mb_y` on.
     fn macroblock_mut(&mut self, mb_x: usize, mb_y: usize) -> [RowsMut<'_>; 3] {
         let [y, cb, cr] = &mut self.planes;
-        [(y, 16), (cb, 8), (cr, 8)].map(|(plane, size)| {
-            let at = plane.index((size * mb_x) as isize, (size * mb_y) as isize);
-            (&mut plane.data[at..], plane.stride)
-        })
+        [y.block_mut::<16>(mb_x, mb_y), cb.block_mut::<8>(mb_x, mb_y), cr.block_mut::<8>(mb_x, mb_y)]
     }
 
     /// The picture proper.

@@ -287,13 +287,16 @@ pub(super) fn sad_8<V: Vector>(a: Rows<'_>, b: Rows<'_>) -> u32 {
 #[inline(always)]
 pub(super) fn sads_8<V: Vector>(source: Rows<'_>, places: [&[u8]; 3], stride: usize) -> [u32; 3] {
     let source = Area::new(source, 8, 8);
-    let here: [V; 4] = [0, 1, 2, 3].map(|y| source.half_rows(0, y));
-    let [a, b, c] = places.map(|place| Area::new((place, stride), 8, 8));
-    let sad = |place: Area<'_>| {
-        let sums = (0..4).fold(V::zero(), |sums, y| sums.add_sad(here[y], place.half_rows(0, y)));
-        sums.sum_of_sads()
-    };
-    [sad(a), sad(b), sad(c)]
+    let mut sads = [0; 3];
+    for (sad, place) in sads.iter_mut().zip(places) {
+        let place = Area::new((place, stride), 8, 8);
+        let mut sums = V::zero();
+        for y in 0..4 {
+            sums = sums.add_sad(source.half_rows(0, y), place.half_rows(0, y));
+        }
+        *sad = sums.sum_of_sads();
+    }
+    sads
 }
 
 #[inline(always)]
@@ -433,9 +436,15 @@ fn activity_16<V: Vector>(samples: &[u8; 256]) -> u32 {
 #[inline(always)]
 pub(super) fn deviation_8<V: Vector>(rows: Rows<'_>) -> u32 {
     let area = Area::new(rows, 8, 8);
-    let rows: [V; 4] = [0, 1, 2, 3].map(|y| area.half_rows(0, y));
-    let sad = |from: V| rows.iter().fold(V::zero(), |sums, rows| sums.add_sad(*rows, from)).sum_of_sads();
-    sad(V::splat_8(((sad(V::zero()) + 32) >> 6) as u8))
+    let (mut sums, mut deviations) = (V::zero(), V::zero());
+    for y in 0..4 {
+        sums = sums.add_sad(area.half_rows(0, y), V::zero());
+    }
+    let mean = V::splat_8(((sums.sum_of_sads() + 32) >> 6) as u8);
+    for y in 0..4 {
+        deviations = deviations.add_sad(area.half_rows(0, y), mean);
+    }
+    deviations.sum_of_sads()
 }
 
 fn activity_8<V: Vector>(rows: Rows<'_>) -> u32 {

@@ -2,8 +2,8 @@
 
 use super::{Mv, MvLimits};
 use crate::kernels::{Kernels, STRIDE};
+use crate::macroblock::component_bits;
 use crate::planes::{CodedPlane, MbSamples};
-use crate::tables::MVD;
 
 /// A vector and what it costs.
 #[derive(Clone, Copy, Debug)]
@@ -79,8 +79,9 @@ impl Search<'_> {
     fn seed_16(&self, seeds: &[Mv]) -> Found {
         let mut best = Found { mv: Mv::ZERO, cost: u32::MAX };
         for seeds in seeds.chunks(4) {
-            let mvs = [0, 1, 2, 3].map(|i| self.whole(seeds[i.min(seeds.len() - 1)]));
-            let places = mvs.map(|mv| self.at(mv));
+            let mv = |i: usize| self.whole(seeds[i.min(seeds.len() - 1)]);
+            let mvs = [mv(0), mv(1), mv(2), mv(3)];
+            let places = [self.at(mvs[0]), self.at(mvs[1]), self.at(mvs[2]), self.at(mvs[3])];
             let sads = (self.kernels.sads_16)(self.source.luma(), places, self.reference.stride);
             for (mv, sad) in mvs.into_iter().zip(sads) {
                 let found = Found { mv, cost: self.lambda * mvd_bits(mv, self.predictor) + 16 * sad };
@@ -145,11 +146,11 @@ impl Search<'_> {
     /// All are compared as numbers that hold the step in their low bits, which takes no branches.
     fn step(&self, length: i16, sads: [u32; 4], best: &mut Found) {
         let Mv { x, y } = best.mv;
-        let bits =
-            |at: i16, predictor: i16| [-length, 0, length].map(|step| component_bits(at + step - predictor));
-        let ([left, x_bits, right], [above, y_bits, below]) =
-            (bits(x, self.predictor.x), bits(y, self.predictor.y));
-        let rates = [x_bits + above, left + y_bits, right + y_bits, x_bits + below];
+        let x_bits = |x: i16| component_bits(x - self.predictor.x);
+        let y_bits = |y: i16| component_bits(y - self.predictor.y);
+        let (left, here_x, right) = (x_bits(x - length), x_bits(x), x_bits(x + length));
+        let (above, here_y, below) = (y_bits(y - length), y_bits(y), y_bits(y + length));
+        let rates = [here_x + above, left + here_y, right + here_y, here_x + below];
         let legal = [
             y - length >= MvLimits::MIN,
             x - length >= MvLimits::MIN,
@@ -250,22 +251,6 @@ impl Search<'_> {
     }
 }
 
-/// Bits of one component of MVD, by the difference modulo 64.
-static MVD_BITS: [u8; 64] = {
-    let mut bits = [1; 64];
-    let mut i = 1;
-    while i < 64 {
-        bits[i] = MVD[if i < 32 { i } else { 64 - i }].len + 1;
-        i += 1;
-    }
-    bits
-};
-
-/// Bits of one component of MVD.
-fn component_bits(difference: i16) -> u32 {
-    u32::from(MVD_BITS[(difference & 63) as usize])
-}
-
 /// Bits of the MVD of a vector.
 pub(crate) fn mvd_bits(mv: Mv, predictor: Mv) -> u32 {
     component_bits(mv.x - predictor.x) + component_bits(mv.y - predictor.y)
@@ -281,8 +266,7 @@ mod tests {
     fn the_table_of_bits_counts_what_is_written() {
         for x in -32..32 {
             let mut counter = BitCounter::new();
-            write_mvd(&mut counter, x);
-            write_mvd(&mut counter, -7);
+            write_mvd(&mut counter, Mv { x, y: -7 });
             assert_eq!(u64::from(mvd_bits(Mv { x, y: -5 }, Mv { x: 0, y: 2 })), counter.bits());
         }
     }
