@@ -47,16 +47,20 @@ pub(crate) struct Effort {
 /// How hard to look at frames before they are encoded.
 #[derive(Clone, Debug)]
 pub(crate) struct LookaheadEffort {
-    /// Frames held at most. A third of them is planned in one go, the others are what these plans look at.
+    /// Frames held at most.
     pub(crate) frames: usize,
-    /// Whether differences are Hadamard-transformed.
+    /// One part in so many of them is planned in one go, the others are what these plans look at.
+    pub(crate) batches: usize,
+    /// Whether differences are Hadamard-transformed, and taken between samples where a vector leads away, too.
     pub(crate) hadamard: bool,
 }
 
 impl Preset {
     pub(crate) fn lookahead_effort(self) -> LookaheadEffort {
-        let fast = self == Self::Fast;
-        LookaheadEffort { frames: if fast { 24 } else { 36 }, hadamard: !fast }
+        match self {
+            Self::Best | Self::Balanced => LookaheadEffort { frames: 36, batches: 3, hadamard: true },
+            Self::Fast => LookaheadEffort { frames: 24, batches: 2, hadamard: false },
+        }
     }
 
     pub(crate) fn effort(self) -> Effort {

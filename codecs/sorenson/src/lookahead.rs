@@ -208,9 +208,10 @@ impl Lookahead {
     pub fn with_preset(config: &Config, preset: Preset) -> Self {
         let effort = preset.lookahead_effort();
         let frames = (FRAMES_BYTES / (config.width * config.height * 3 / 2).max(1)).min(effort.frames);
-        let batch = (frames / 3).max(1);
+        let batch = (frames / effort.batches).max(1);
         Self {
             config: config.clone(),
+            depth: (effort.batches - 1) * batch,
             effort,
             kernels: Kernels::new(Level::active()),
             mb_width: config.width.div_ceil(MB),
@@ -219,7 +220,6 @@ impl Lookahead {
             spare: None,
             window: VecDeque::new(),
             planned: 0,
-            depth: 2 * batch,
             batch,
             key_requested: false,
             since_key: 0,
@@ -358,7 +358,11 @@ impl Lookahead {
             mv = (mv.0 + step.0, mv.1 + step.1);
         }
         // A better place between samples is motion that the vector does not show.
-        let between = self.step(source, place((mv.0 - 1, mv.1 - 1)), true, [true; 4], &mut least);
+        let between = if hadamard || mv == (0, 0) {
+            self.step(source, place((mv.0 - 1, mv.1 - 1)), true, [true; 4], &mut least)
+        } else {
+            (0, 0)
+        };
         let moving = mv != (0, 0) || between != (0, 0);
         let inter = match between {
             _ if !hadamard => least,

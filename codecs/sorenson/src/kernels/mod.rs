@@ -59,8 +59,8 @@ pub(crate) type RowsMut<'a> = (&'a mut [u8], usize);
 pub(crate) struct Kernels {
     /// Sum of absolute differences between 16x16 samples and a reference.
     pub(crate) sad_16: fn(&[u8; 256], reference: &[u8], stride: usize) -> u32,
-    /// The same for four places in a reference.
-    pub(crate) sads_16: fn(&[u8; 256], places: [&[u8]; 4], stride: usize) -> [u32; 4],
+    /// The same for three places in a reference.
+    pub(crate) sads_16: fn(&[u8; 256], places: [&[u8]; 3], stride: usize) -> [u32; 3],
     /// The same for one place, of the reference between samples.
     pub(crate) sad_16_half: fn(&[u8; 256], reference: &[u8], stride: usize, Fraction) -> u32,
     /// The same for the four places beside one, which has a row and a column before it: above, left, right, below. They

@@ -15,7 +15,7 @@ pub(super) fn sad_16(source: &[u8; 256], reference: &[u8], stride: usize) -> u32
     sad::<16>((source, STRIDE), (reference, stride))
 }
 
-pub(super) fn sads_16(source: &[u8; 256], places: [&[u8]; 4], stride: usize) -> [u32; 4] {
+pub(super) fn sads_16(source: &[u8; 256], places: [&[u8]; 3], stride: usize) -> [u32; 3] {
     places.map(|place| sad_16(source, place, stride))
 }
 

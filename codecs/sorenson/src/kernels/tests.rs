@@ -52,7 +52,7 @@ fn measures_and_predictions_are_the_same_at_every_level() {
             assert_eq!(sads(kernels), sads(scalar));
         }
         assert_eq!((kernels.sad_16)(&a, reference, stride), (scalar.sad_16)(&a, reference, stride));
-        let places = [0, 1, 2, round % 3].map(|x| &reference[x..]);
+        let places = [0, 1, round % 3].map(|x| &reference[x..]);
         assert_eq!((kernels.sads_16)(&a, places, stride), (scalar.sads_16)(&a, places, stride));
         let (a_8, b_8, r_8) = ((&a[8..], STRIDE), (&b[136..], STRIDE), (reference, stride));
         for (a, b) in [(a_8, r_8), (a_8, b_8), (r_8, (&b[..8], 0))] {
@@ -168,9 +168,9 @@ fn slices_that_are_too_short_are_refused() {
         };
         let block = (&macroblock[..], STRIDE);
         check(end(16, 16), &|from| _ = (kernels.sad_16)(&macroblock, from, WIDE));
-        for short in 0..4 {
+        for short in 0..3 {
             check(end(16, 16), &|from| {
-                let mut places = [&samples[..]; 4];
+                let mut places = [&samples[..]; 3];
                 places[short] = from;
                 _ = (kernels.sads_16)(&macroblock, places, WIDE);
             });

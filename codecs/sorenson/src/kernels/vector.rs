@@ -215,10 +215,10 @@ fn sad_16<V: Vector>(source: &[u8; 256], reference: &[u8], stride: usize) -> u32
     sad_16_by::<V, 0>(source, (reference, stride))
 }
 
-fn sads_16<V: Vector>(source: &[u8; 256], places: [&[u8]; 4], stride: usize) -> [u32; 4] {
+fn sads_16<V: Vector>(source: &[u8; 256], places: [&[u8]; 3], stride: usize) -> [u32; 3] {
     let source = Area::new((source, STRIDE), 16, 16);
     let places = places.map(|place| Area::new((place, stride), 16, 16));
-    let mut sums = [V::zero(); 4];
+    let mut sums = [V::zero(); 3];
     for y in 0..16 {
         let here = source.row(0, y);
         for (sum, place) in sums.iter_mut().zip(&places) {

@@ -78,10 +78,10 @@ impl Search<'_> {
     /// The best of the seeds of 16x16 samples, rounded to full samples.
     fn seed_16(&self, seeds: &[Mv]) -> Found {
         let mut best = Found { mv: Mv::ZERO, cost: u32::MAX };
-        for seeds in seeds.chunks(4) {
+        for seeds in seeds.chunks(3) {
             let mv = |i: usize| self.whole(seeds[i.min(seeds.len() - 1)]);
-            let mvs = [mv(0), mv(1), mv(2), mv(3)];
-            let places = [self.at(mvs[0]), self.at(mvs[1]), self.at(mvs[2]), self.at(mvs[3])];
+            let mvs = [mv(0), mv(1), mv(2)];
+            let places = [self.at(mvs[0]), self.at(mvs[1]), self.at(mvs[2])];
             let sads = (self.kernels.sads_16)(self.source.luma(), places, self.reference.stride);
             for (mv, sad) in mvs.into_iter().zip(sads) {
                 let found = Found { mv, cost: self.lambda * mvd_bits(mv, self.predictor) + 16 * sad };

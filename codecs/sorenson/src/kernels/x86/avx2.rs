@@ -22,7 +22,7 @@ pub(in crate::kernels) fn kernels(level: Level) -> Kernels {
     }
     Kernels {
         sad_16: enter!(sad_16(source: &[u8; 256], reference: &[u8], stride: usize) -> u32),
-        sads_16: enter!(sads_16(source: &[u8; 256], places: [&[u8]; 4], stride: usize) -> [u32; 4]),
+        sads_16: enter!(sads_16(source: &[u8; 256], places: [&[u8]; 3], stride: usize) -> [u32; 3]),
         sad_16_half: enter!(sad_16_half(source: &[u8; 256], reference: &[u8], stride: usize, fraction: Fraction) -> u32),
         sad_16_beside: enter!(sad_16_beside(source: &[u8; 256], reference: &[u8], stride: usize, half: bool) -> [u32; 4]),
         sad_8: enter!(sad_8(a: Rows<'_>, b: Rows<'_>) -> u32),
@@ -192,17 +192,19 @@ fn sad_16(source: &[u8; 256], reference: &[u8], stride: usize) -> u32 {
 }
 
 #[target_feature(enable = "avx2")]
-fn sads_16(source: &[u8; 256], [a, b, c, d]: [&[u8]; 4], stride: usize) -> [u32; 4] {
+fn sads_16(source: &[u8; 256], [a, b, c]: [&[u8]; 3], stride: usize) -> [u32; 3] {
     let rows = |place| Reference::new(place, stride, 15, 16);
-    let places = [rows(a), rows(b), rows(c), rows(d)];
-    let mut sums = [_mm256_setzero_si256(); 4];
+    let places = [rows(a), rows(b), rows(c)];
+    let mut sums = [_mm256_setzero_si256(); 3];
     for y in (0..16).step_by(2) {
         let here = load_32(source, y * STRIDE);
         for (sum, place) in sums.iter_mut().zip(&places) {
             *sum = _mm256_add_epi32(*sum, _mm256_sad_epu8(here, place.pair::<1>(y, 0)));
         }
     }
-    four_sums(sums)
+    let [first, second, third] = sums;
+    let [first, second, third, _] = four_sums([first, second, third, _mm256_setzero_si256()]);
+    [first, second, third]
 }
 
 /// Rows `y` and `y + APART` of 16 reference samples, interpolated.
