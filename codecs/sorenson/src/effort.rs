@@ -10,6 +10,8 @@ pub(crate) struct Effort {
     /// What is added to inter and intra coefficients before division, in 1/32 of a step; 0 gives the nearest level
     /// (0 aside), and more than that is worth no bits to the trellis.
     pub(crate) offsets: [i16; 2],
+    /// Whether differences that the lookahead estimates are Hadamard-transformed.
+    pub(crate) hadamard_ahead: bool,
     /// Whether a search begins at the vectors of macroblocks beside and before, too.
     pub(crate) more_seeds: bool,
     /// Whether half-sample vectors are judged by Hadamard-transformed differences.
@@ -44,29 +46,12 @@ pub(crate) struct Effort {
     pub(crate) motion_lambda: u32,
 }
 
-/// How hard to look at frames before they are encoded.
-#[derive(Clone, Debug)]
-pub(crate) struct LookaheadEffort {
-    /// Frames held at most.
-    pub(crate) frames: usize,
-    /// One part in so many of them is planned in one go, the others are what these plans look at.
-    pub(crate) batches: usize,
-    /// Whether differences are Hadamard-transformed, and taken between samples where a vector leads away, too.
-    pub(crate) hadamard: bool,
-}
-
 impl Preset {
-    pub(crate) fn lookahead_effort(self) -> LookaheadEffort {
-        match self {
-            Self::Best | Self::Balanced => LookaheadEffort { frames: 36, batches: 3, hadamard: true },
-            Self::Fast => LookaheadEffort { frames: 24, batches: 2, hadamard: false },
-        }
-    }
-
     pub(crate) fn effort(self) -> Effort {
         let best = Effort {
             trellis: true,
             offsets: [0, 0],
+            hadamard_ahead: true,
             more_seeds: true,
             satd: true,
             more_vectors: true,
@@ -98,6 +83,7 @@ impl Preset {
             Self::Fast => Effort {
                 trellis: false,
                 offsets: [-8, 0],
+                hadamard_ahead: false,
                 more_seeds: false,
                 satd: false,
                 more_vectors: false,

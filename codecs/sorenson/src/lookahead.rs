@@ -5,7 +5,6 @@
 //! tells how finely to quantise it ("macroblock tree").
 
 use crate::config::{Config, Preset};
-use crate::effort::LookaheadEffort;
 use crate::error::EncodeError;
 use crate::kernels::{Kernels, Rows, STRIDE};
 use crate::motion::Mv;
@@ -97,7 +96,8 @@ impl Plan {
 #[derive(Clone, Debug)]
 pub struct Lookahead {
     config: Config,
-    effort: LookaheadEffort,
+    /// Whether differences are Hadamard-transformed.
+    hadamard: bool,
     kernels: Kernels,
     mb_width: usize,
     mb_height: usize,
@@ -174,7 +174,9 @@ impl Origin {
     }
 }
 
-/// Bytes that the frames held may take, except that there are always some.
+/// Frames held at most. A third of them is planned in one go, the others are what these plans look at.
+const FRAMES: usize = 36;
+/// Bytes that these frames may take, except that there are always some.
 const FRAMES_BYTES: usize = 64 << 20;
 /// The quantiser goes with the inverse of this root of what a macroblock is worth.
 const ROOT: i32 = 3;
@@ -206,13 +208,11 @@ impl Lookahead {
     /// For the frames of an encoder with the same settings, which must be legal.
     #[must_use]
     pub fn with_preset(config: &Config, preset: Preset) -> Self {
-        let effort = preset.lookahead_effort();
-        let frames = (FRAMES_BYTES / (config.width * config.height * 3 / 2).max(1)).min(effort.frames);
-        let batch = (frames / effort.batches).max(1);
+        let frames = (FRAMES_BYTES / (config.width * config.height * 3 / 2).max(1)).min(FRAMES);
+        let batch = (frames / 3).max(1);
         Self {
             config: config.clone(),
-            depth: (effort.batches - 1) * batch,
-            effort,
+            hadamard: preset.effort().hadamard_ahead,
             kernels: Kernels::new(Level::active()),
             mb_width: config.width.div_ceil(MB),
             mb_height: config.height.div_ceil(MB),
@@ -220,6 +220,7 @@ impl Lookahead {
             spare: None,
             window: VecDeque::new(),
             planned: 0,
+            depth: 2 * batch,
             batch,
             key_requested: false,
             since_key: 0,
@@ -338,7 +339,7 @@ impl Lookahead {
         if let (Some(0), Some(before)) = (stands, self.window.back()) {
             return standing(before.costs.intra[at], 0);
         }
-        let hadamard = self.effort.hadamard;
+        let hadamard = self.hadamard;
         let intra = 1 + (if hadamard { self.kernels.activity_8 } else { self.kernels.deviation_8 })(source);
         let (Some(last), Some(stands)) = (last, stands) else {
             return standing(intra, intra);
@@ -358,11 +359,7 @@ impl Lookahead {
             mv = (mv.0 + step.0, mv.1 + step.1);
         }
         // A better place between samples is motion that the vector does not show.
-        let between = if hadamard || mv == (0, 0) {
-            self.step(source, place((mv.0 - 1, mv.1 - 1)), true, [true; 4], &mut least)
-        } else {
-            (0, 0)
-        };
+        let between = self.step(source, place((mv.0 - 1, mv.1 - 1)), true, [true; 4], &mut least);
         let moving = mv != (0, 0) || between != (0, 0);
         let inter = match between {
             _ if !hadamard => least,
@@ -457,7 +454,9 @@ impl Lookahead {
                 hand_on(&entry.origins, &worth, &mut next, self.mb_width);
             }
             std::mem::swap(&mut worth, &mut next);
-            let complexity = complexity(if key { intra } else { inter }, &factors);
+            // Those of noise are twice as large when they are transformed.
+            let scale = if self.hadamard { 1 } else { 2 };
+            let complexity = complexity(if key { intra } else { inter }, &factors).saturating_mul(scale);
             expected.push_front(Expected { key, complexity, duration });
             if i < count {
                 let frames = expected.iter().copied().collect();
