@@ -28,7 +28,7 @@ pub(crate) struct Effort {
     pub(crate) still_skip: i64,
     /// The same where the search finds that it does not move.
     pub(crate) unmoved_skip: i64,
-    /// How many times as large, in halves, as what INTRA must beat a difference is for which INTER is not tried.
+    /// How many times as large, in eighths, as what INTRA must beat a difference is for which INTER is not tried.
     pub(crate) intra_certain: Option<u64>,
     /// Difference by which INTRA must seem better than INTER before it is tried.
     pub(crate) intra_bias: u32,
@@ -92,7 +92,7 @@ impl Preset {
                 early_skip: 100,
                 still_skip: 1000,
                 unmoved_skip: 200,
-                intra_certain: Some(3),
+                intra_certain: Some(11),
                 intra_bias: 200,
                 negligible: 20,
                 good_seed: 1 << 16, // more than any costs

@@ -165,7 +165,7 @@ impl<'a> Decision<'a> {
             return;
         }
         let intra_above = self.intra_above(found);
-        if effort.intra_certain.is_none_or(|halves| 2 * u64::from(found.cost) < halves * intra_above) {
+        if effort.intra_certain.is_none_or(|eighths| 8 * u64::from(found.cost) < eighths * intra_above) {
             self.try_vectors(found.mv, predictor, candidates);
         }
         if u64::from(found.cost) > intra_above {
