@@ -29,7 +29,9 @@ pub(crate) struct Effort {
     /// The same where the search finds that it does not move.
     pub(crate) unmoved_skip: i64,
     /// How many times as large, in eighths, as what INTRA must beat a difference is for which INTER is not tried.
-    pub(crate) intra_certain: Option<u64>,
+    pub(crate) intra_certain: Option<u32>,
+    /// The same of the best seed, in whole numbers, for which the search takes no steps.
+    pub(crate) hopeless: Option<u32>,
     /// Difference by which INTRA must seem better than INTER before it is tried.
     pub(crate) intra_bias: u32,
     /// Squared error of a luma block, in bits, up to which it gets no coefficients. Those of a block take five bits.
@@ -61,6 +63,7 @@ impl Preset {
             still_skip: 0,
             unmoved_skip: 0,
             intra_certain: None,
+            hopeless: None,
             intra_bias: 0,
             negligible: 5,
             good_seed: 0,
@@ -93,6 +96,7 @@ impl Preset {
                 still_skip: 1000,
                 unmoved_skip: 200,
                 intra_certain: Some(11),
+                hopeless: Some(2),
                 intra_bias: 200,
                 negligible: 20,
                 good_seed: 1 << 16, // more than any costs

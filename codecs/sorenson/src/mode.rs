@@ -164,26 +164,24 @@ impl<'a> Decision<'a> {
         if found.mv == Mv::ZERO && is_below(effort.unmoved_skip) {
             return;
         }
-        let intra_above = self.intra_above(found);
-        if effort.intra_certain.is_none_or(|eighths| 8 * u64::from(found.cost) < eighths * intra_above) {
+        // Where the cost is so low, INTRA is not better.
+        let intra_above = if found.cost > 16 * effort.intra_bias { self.intra_above() } else { u32::MAX };
+        if found.cost
+            < effort.intra_certain.map_or(u32::MAX, |eighths| (intra_above / 8).saturating_mul(eighths))
+        {
             self.try_vectors(found.mv, predictor, candidates);
         }
-        if u64::from(found.cost) > intra_above {
+        if found.cost > intra_above {
             let Candidates { best, trial, work } = candidates;
             self.code_intra(best.cost, trial, work);
             candidates.keep_cheaper();
         }
     }
 
-    /// What the cost of a vector must exceed for INTRA to be tried; not exact if it is low.
-    fn intra_above(&self, found: Found) -> u64 {
-        let bias = self.coding.effort.intra_bias;
-        let least = if found.cost > 16 * bias {
-            (self.coding.kernels.activity_16)(self.source.luma())
-        } else {
-            found.cost
-        };
-        16 * u64::from(least + bias)
+    /// What the cost of a vector must exceed for INTRA to be tried.
+    fn intra_above(&self) -> u32 {
+        let activity = (self.coding.kernels.activity_16)(self.source.luma());
+        16 * (activity + self.coding.effort.intra_bias)
     }
 
     /// Tries the vector that was found, and what the preset wants beside.
@@ -277,7 +275,8 @@ impl<'a> Decision<'a> {
     }
 
     fn search_macroblock(&self, predictor: Mv) -> Found {
-        let search = self.search(0, predictor);
+        let hopeless = self.coding.effort.hopeless.map_or(u32::MAX, |times| times * self.intra_above());
+        let search = Search { hopeless, ..self.search(0, predictor) };
         if !self.coding.effort.more_seeds {
             return search.macroblock(&[predictor, self.seed, Mv::ZERO]);
         }
@@ -308,6 +307,7 @@ impl<'a> Decision<'a> {
             predictor,
             lambda: self.motion_lambda,
             satd: self.coding.effort.satd,
+            hopeless: u32::MAX,
             good: self.coding.effort.good_seed * self.motion_lambda,
         }
     }

@@ -28,6 +28,8 @@ pub(crate) struct Search<'a> {
     pub(crate) lambda: u32,
     /// Whether half samples are judged by Hadamard-transformed differences.
     pub(crate) satd: bool,
+    /// Cost from which on no step is worth trying.
+    pub(crate) hopeless: u32,
     /// Cost below which a seed is good enough to skip the wide steps.
     pub(crate) good: u32,
 }
@@ -42,6 +44,9 @@ impl Search<'_> {
     pub(crate) fn macroblock(&self, seeds: &[Mv]) -> Found {
         let sad = |mv: Mv| (self.kernels.sad_16)(self.source.luma(), self.at(mv), self.reference.stride);
         let mut best = self.seed_16(seeds);
+        if best.cost >= self.hopeless {
+            return best;
+        }
         if best.cost >= self.good {
             self.wide_steps(&sad, &mut best);
         }
