@@ -247,16 +247,15 @@ impl<'a> Decision<'a> {
             let quantized = self.quantize(pair, samples, out.quantizer, true, &mut macroblock.levels, work);
             for (bi, quantized) in (2 * pair..).zip(quantized) {
                 let levels = &mut macroblock.levels[bi];
-                let block = &work.coefficients[bi % 2];
                 if self.block_is_visible(bi) {
-                    gains[bi] =
-                        self.gain(block, quantized, out.quantizer, true, bi, levels, &mut work.trellis);
+                    gains[bi] = self.gain(bi, quantized, out.quantizer, true, levels, work);
                     most_gain += i64::from(gains[bi].min(0));
                 } else {
                     levels.mask = 0;
                 }
-                levels.levels[0] = quantize_intra_dc(block[0]);
-                cost += self.intra_error(quantized.energy, block[0], levels.levels[0], bi);
+                let first = work.coefficients[bi % 2][0];
+                levels.levels[0] = quantize_intra_dc(first);
+                cost += self.intra_error(quantized.energy, first, levels.levels[0], bi);
             }
             if cost + most_gain >= limit {
                 out.cost = i64::MAX;
@@ -361,8 +360,7 @@ impl<'a> Decision<'a> {
             for (bi, quantized) in blocks.into_iter().zip(quantized) {
                 let levels = &mut macroblock.levels[bi];
                 if errors[bi] > negligible && self.block_is_visible(bi) {
-                    let block = &work.coefficients[bi % 2];
-                    gains[bi] = self.gain(block, quantized, quantizer, false, bi, levels, &mut work.trellis);
+                    gains[bi] = self.gain(bi, quantized, quantizer, false, levels, work);
                 } else {
                     levels.mask = 0;
                 }
@@ -410,14 +408,15 @@ impl<'a> Decision<'a> {
     /// What the levels of a block gain over no coefficients, as [`Trellis::optimize`] does.
     fn gain(
         &self,
-        coefficients: &Block,
+        bi: usize,
         quantized: Quantized,
         quantizer: u8,
         intra: bool,
-        bi: usize,
         levels: &mut Levels,
-        trellis: &mut Trellis,
+        work: &mut Workspace,
     ) -> i32 {
+        let Workspace { coefficients, trellis } = work;
+        let coefficients = &coefficients[bi % 2];
         if levels.mask == 0 {
             return 0;
         }

@@ -53,6 +53,15 @@ pub(crate) type Rows<'a> = (&'a [u8], usize);
 /// The same to be written.
 pub(crate) type RowsMut<'a> = (&'a mut [u8], usize);
 
+/// Three places in a reference.
+pub(crate) type Places<'a> = [&'a [u8]; 3];
+
+/// Samples of two blocks side by side.
+pub(crate) type PairSamples = [u8; 128];
+
+/// Room for the levels of two blocks.
+pub(crate) type PairLevels<'a> = [&'a mut Block; 2];
+
 /// The kernels for one level. Rows of samples without a stride are [`STRIDE`] apart; those of a reference are `stride`
 /// apart.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +69,7 @@ pub(crate) struct Kernels {
     /// Sum of absolute differences between 16x16 samples and a reference.
     pub(crate) sad_16: fn(&[u8; 256], reference: &[u8], stride: usize) -> u32,
     /// The same for three places in a reference.
-    pub(crate) sads_16: fn(&[u8; 256], places: [&[u8]; 3], stride: usize) -> [u32; 3],
+    pub(crate) sads_16: fn(&[u8; 256], Places<'_>, stride: usize) -> [u32; 3],
     /// The same for one place, of the reference between samples.
     pub(crate) sad_16_half: fn(&[u8; 256], reference: &[u8], stride: usize, Fraction) -> u32,
     /// The same for the four places beside one, which has a row and a column before it: above, left, right, below. They
@@ -69,7 +78,7 @@ pub(crate) struct Kernels {
     /// Sum of absolute differences between 8x8 samples.
     pub(crate) sad_8: fn(Rows<'_>, Rows<'_>) -> u32,
     /// The same for three places in a reference.
-    pub(crate) sads_8: fn(Rows<'_>, places: [&[u8]; 3], stride: usize) -> [u32; 3],
+    pub(crate) sads_8: fn(Rows<'_>, Places<'_>, stride: usize) -> [u32; 3],
     /// The same for the four places beside one, as in [`Self::sad_16_beside`].
     pub(crate) sad_8_beside: fn(Rows<'_>, reference: Rows<'_>, half: bool) -> [u32; 4],
     /// A quarter of the sum of the absolute Hadamard coefficients of the differences of 8x8 samples, over 16x16 samples
@@ -92,7 +101,7 @@ pub(crate) struct Kernels {
     /// Transforms the differences of two blocks side by side, and divides their coefficients, which are orthonormal ones
     /// times 8.
     pub(crate) quantize_2:
-        fn(&[u8; 128], &[u8; 128], &Divisor, &mut [Block; 2], levels: [&mut Block; 2]) -> [Quantized; 2],
+        fn(&PairSamples, &PairSamples, &Divisor, &mut [Block; 2], PairLevels<'_>) -> [Quantized; 2],
     /// Adds the inverse transform of coefficients (-2047 to 2047) to 8x8 samples. In the order of transmission, those
     /// after `last` are zero.
     pub(crate) inverse_add: fn(&Block, last: u32, &mut [u8]),

@@ -1,6 +1,6 @@
 //! What every kernel computes, in plain code.
 
-use super::{Block, Divisor, Fraction, Quantized, Rows, RowsMut, STRIDE};
+use super::{Block, Divisor, Fraction, PairLevels, PairSamples, Places, Quantized, Rows, RowsMut, STRIDE};
 
 fn sad<const SIZE: usize>((a, a_stride): Rows<'_>, (b, b_stride): Rows<'_>) -> u32 {
     (0..SIZE)
@@ -15,7 +15,7 @@ pub(super) fn sad_16(source: &[u8; 256], reference: &[u8], stride: usize) -> u32
     sad::<16>((source, STRIDE), (reference, stride))
 }
 
-pub(super) fn sads_16(source: &[u8; 256], places: [&[u8]; 3], stride: usize) -> [u32; 3] {
+pub(super) fn sads_16(source: &[u8; 256], places: Places<'_>, stride: usize) -> [u32; 3] {
     places.map(|place| sad_16(source, place, stride))
 }
 
@@ -23,7 +23,7 @@ pub(super) fn sad_8(a: Rows<'_>, b: Rows<'_>) -> u32 {
     sad::<8>(a, b)
 }
 
-pub(super) fn sads_8(source: Rows<'_>, places: [&[u8]; 3], stride: usize) -> [u32; 3] {
+pub(super) fn sads_8(source: Rows<'_>, places: Places<'_>, stride: usize) -> [u32; 3] {
     places.map(|place| sad_8(source, (place, stride)))
 }
 
@@ -213,11 +213,11 @@ pub(crate) fn quantize(coefficients: &Block, divisor: &Divisor, levels: &mut Blo
 }
 
 pub(super) fn quantize_2(
-    source: &[u8; 128],
-    prediction: &[u8; 128],
+    source: &PairSamples,
+    prediction: &PairSamples,
     divisor: &Divisor,
     coefficients: &mut [Block; 2],
-    [first, second]: [&mut Block; 2],
+    [first, second]: PairLevels<'_>,
 ) -> [Quantized; 2] {
     forward_2(source, prediction, coefficients);
     let [a, b] = coefficients;

@@ -1,7 +1,7 @@
 //! The kernels once for all vectors of 128 bits.
 
 use super::scalar::{self, COS, W};
-use super::{Block, Divisor, Fraction, Kernels, Quantized, Rows, STRIDE};
+use super::{Block, Divisor, Fraction, Kernels, PairLevels, PairSamples, Places, Quantized, Rows, STRIDE};
 
 /// 16 bytes, 8 values of 16 bits or 4 of 32, as the names of the methods say. A half has 8 bytes.
 pub(super) trait Vector: Copy {
@@ -215,7 +215,7 @@ fn sad_16<V: Vector>(source: &[u8; 256], reference: &[u8], stride: usize) -> u32
     sad_16_by::<V, 0>(source, (reference, stride))
 }
 
-fn sads_16<V: Vector>(source: &[u8; 256], places: [&[u8]; 3], stride: usize) -> [u32; 3] {
+fn sads_16<V: Vector>(source: &[u8; 256], places: Places<'_>, stride: usize) -> [u32; 3] {
     let source = Area::new((source, STRIDE), 16, 16);
     let places = places.map(|place| Area::new((place, stride), 16, 16));
     let mut sums = [V::zero(); 3];
@@ -285,7 +285,7 @@ pub(super) fn sad_8<V: Vector>(a: Rows<'_>, b: Rows<'_>) -> u32 {
 }
 
 #[inline(always)]
-pub(super) fn sads_8<V: Vector>(source: Rows<'_>, places: [&[u8]; 3], stride: usize) -> [u32; 3] {
+pub(super) fn sads_8<V: Vector>(source: Rows<'_>, places: Places<'_>, stride: usize) -> [u32; 3] {
     let source = Area::new(source, 8, 8);
     let mut sads = [0; 3];
     for (sad, place) in sads.iter_mut().zip(places) {
@@ -511,11 +511,11 @@ fn quantize<V: Vector>(columns: [V; 8], divisor: &Divisor, levels: &mut Block) -
 }
 
 fn quantize_2<V: Vector>(
-    source: &[u8; 128],
-    prediction: &[u8; 128],
+    source: &PairSamples,
+    prediction: &PairSamples,
     divisor: &Divisor,
     coefficients: &mut [Block; 2],
-    levels: [&mut Block; 2],
+    levels: PairLevels<'_>,
 ) -> [Quantized; 2] {
     let (source, prediction) = (Area::new((source, STRIDE), 16, 8), Area::new((prediction, STRIDE), 16, 8));
     let mut block = |i: usize, levels| {

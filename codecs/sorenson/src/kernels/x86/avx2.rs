@@ -3,7 +3,9 @@
 use super::Sse2;
 use crate::kernels::scalar::{self, COS, W};
 use crate::kernels::vector;
-use crate::kernels::{Block, Divisor, Fraction, Kernels, Quantized, Rows, RowsMut, STRIDE};
+use crate::kernels::{
+    Block, Divisor, Fraction, Kernels, PairLevels, PairSamples, Places, Quantized, Rows, RowsMut, STRIDE,
+};
 use oggflv_common::simd::{Isa, Level};
 use std::arch::x86_64::*;
 
@@ -22,11 +24,11 @@ pub(in crate::kernels) fn kernels(level: Level) -> Kernels {
     }
     Kernels {
         sad_16: enter!(sad_16(source: &[u8; 256], reference: &[u8], stride: usize) -> u32),
-        sads_16: enter!(sads_16(source: &[u8; 256], places: [&[u8]; 3], stride: usize) -> [u32; 3]),
+        sads_16: enter!(sads_16(source: &[u8; 256], places: Places<'_>, stride: usize) -> [u32; 3]),
         sad_16_half: enter!(sad_16_half(source: &[u8; 256], reference: &[u8], stride: usize, fraction: Fraction) -> u32),
         sad_16_beside: enter!(sad_16_beside(source: &[u8; 256], reference: &[u8], stride: usize, half: bool) -> [u32; 4]),
         sad_8: enter!(sad_8(a: Rows<'_>, b: Rows<'_>) -> u32),
-        sads_8: enter!(sads_8(source: Rows<'_>, places: [&[u8]; 3], stride: usize) -> [u32; 3]),
+        sads_8: enter!(sads_8(source: Rows<'_>, places: Places<'_>, stride: usize) -> [u32; 3]),
         sad_8_beside: enter!(sad_8_beside(source: Rows<'_>, reference: Rows<'_>, half: bool) -> [u32; 4]),
         satd_16: enter!(satd_16(source: &[u8; 256], reference: &[u8], stride: usize, fraction: Fraction) -> u32),
         satd_8: enter!(satd_8(a: Rows<'_>, b: Rows<'_>) -> u32),
@@ -35,7 +37,7 @@ pub(in crate::kernels) fn kernels(level: Level) -> Kernels {
         activity_8: enter!(activity_8(rows: Rows<'_>) -> u32),
         predict_16: enter!(predict_16(reference: &[u8], stride: usize, fraction: Fraction, out: &mut [u8; 256])),
         predict_8: enter!(predict_8(reference: &[u8], stride: usize, fraction: Fraction, out: &mut [u8])),
-        quantize_2: enter!(quantize_2(source: &[u8; 128], prediction: &[u8; 128], divisor: &Divisor, coefficients: &mut [Block; 2], levels: [&mut Block; 2]) -> [Quantized; 2]),
+        quantize_2: enter!(quantize_2(source: &PairSamples, prediction: &PairSamples, divisor: &Divisor, coefficients: &mut [Block; 2], levels: PairLevels<'_>) -> [Quantized; 2]),
         inverse_add: enter!(inverse_add(coefficients: &Block, last: u32, samples: &mut [u8])),
         halve: enter!(halve(top: &[u8], bottom: &[u8], out: &mut [u8])),
         squared_errors: enter!(squared_errors(a: &[u8; 384], b: &[u8; 384]) -> [u32; 6]),
@@ -192,7 +194,7 @@ fn sad_16(source: &[u8; 256], reference: &[u8], stride: usize) -> u32 {
 }
 
 #[target_feature(enable = "avx2")]
-fn sads_16(source: &[u8; 256], [a, b, c]: [&[u8]; 3], stride: usize) -> [u32; 3] {
+fn sads_16(source: &[u8; 256], [a, b, c]: Places<'_>, stride: usize) -> [u32; 3] {
     let rows = |place| Reference::new(place, stride, 15, 16);
     let places = [rows(a), rows(b), rows(c)];
     let mut sums = [_mm256_setzero_si256(); 3];
@@ -348,7 +350,7 @@ fn sad_8(a: Rows<'_>, b: Rows<'_>) -> u32 {
 }
 
 #[target_feature(enable = "avx2")]
-fn sads_8(source: Rows<'_>, places: [&[u8]; 3], stride: usize) -> [u32; 3] {
+fn sads_8(source: Rows<'_>, places: Places<'_>, stride: usize) -> [u32; 3] {
     vector::sads_8::<Sse2>(source, places, stride)
 }
 
@@ -672,18 +674,18 @@ fn forward_8(x: [__m256i; 8]) -> [__m256i; 8] {
 /// Stores two columns of both blocks, of which the first is in the lower halves.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn store_pairs([first, second]: [&mut Block; 2], i: usize, [a, b]: [__m256i; 2]) {
+fn store_pairs([first, second]: PairLevels<'_>, i: usize, [a, b]: [__m256i; 2]) {
     store_columns(first, i, _mm256_permute2x128_si256(a, b, 0x20));
     store_columns(second, i, _mm256_permute2x128_si256(a, b, 0x31));
 }
 
 #[target_feature(enable = "avx2")]
 fn quantize_2(
-    source: &[u8; 128],
-    prediction: &[u8; 128],
+    source: &PairSamples,
+    prediction: &PairSamples,
     divisor: &Divisor,
     coefficients: &mut [Block; 2],
-    [first, second]: [&mut Block; 2],
+    [first, second]: PairLevels<'_>,
 ) -> [Quantized; 2] {
     let rows = differences(source, prediction).map(|row| _mm256_slli_epi16(row, 3));
     let columns = forward_8(transpose(forward_8(rows)));
