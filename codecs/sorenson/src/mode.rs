@@ -160,15 +160,12 @@ impl<'a> Decision<'a> {
             return;
         }
         let predictor = self.coding.motion.predict(self.mb_x, self.mb_y, 0, &[Mv::ZERO; 4]);
-        let found = self.search_macroblock(predictor);
+        let intra_above = self.intra_above();
+        let found = self.search_macroblock(predictor, intra_above);
         if found.mv == Mv::ZERO && is_below(effort.unmoved_skip) {
             return;
         }
-        // Where the cost is so low, INTRA is not better.
-        let intra_above = if found.cost > 16 * effort.intra_bias { self.intra_above() } else { u32::MAX };
-        if found.cost
-            < effort.intra_certain.map_or(u32::MAX, |eighths| (intra_above / 8).saturating_mul(eighths))
-        {
+        if effort.intra_certain.is_none_or(|eighths| 8 * found.cost < eighths * intra_above) {
             self.try_vectors(found.mv, predictor, candidates);
         }
         if found.cost > intra_above {
@@ -273,8 +270,8 @@ impl<'a> Decision<'a> {
         if bi < 4 { error } else { self.chroma_error(error) }
     }
 
-    fn search_macroblock(&self, predictor: Mv) -> Found {
-        let hopeless = self.coding.effort.hopeless.map_or(u32::MAX, |times| times * self.intra_above());
+    fn search_macroblock(&self, predictor: Mv, intra_above: u32) -> Found {
+        let hopeless = self.coding.effort.hopeless.map_or(u32::MAX, |times| times * intra_above);
         let search = Search { hopeless, ..self.search(0, predictor) };
         if !self.coding.effort.more_seeds {
             return search.macroblock(&[predictor, self.seed, Mv::ZERO]);
