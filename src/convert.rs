@@ -11,7 +11,7 @@ use oggflv_sorenson::RateControl;
 use crate::error::{Error, InputError, OutputError};
 use crate::mp3::Frames;
 use crate::ogg;
-use crate::options::{AudioRate, Options, Preset, Quality, VideoRate};
+use crate::options::{AudioRate, Options, Quality, VideoRate};
 use crate::output::Output;
 use crate::pipeline::{self, CopiedSound, Input, Names, Outcome, Progress, Rate, Report, Target};
 use crate::poster::{self, Picture};
@@ -295,13 +295,7 @@ impl Conversion<'_> {
             };
             rate.recording()
         });
-        let options = Options {
-            preset: Preset::Fast,
-            psnr: false,
-            poster: None,
-            contact_sheet: None,
-            ..self.of_streams()
-        };
+        let options = Options { psnr: false, poster: None, contact_sheet: None, ..self.of_streams() };
         let passes = self.passes();
         let mut observe =
             |progress| observe(Progress { pass: 1, passes, bytes_total: source.bytes, ..progress });

@@ -103,7 +103,9 @@ impl<'a> Stage<'a> {
         let (width, height) = (frame.width(), frame.height());
         let config = encoder_config(width, height);
         let in_work = options.pictures_in_work(frame.samples());
-        let encoder = sorenson::ParallelEncoder::new(config, options.preset, in_work)
+        // All that a first pass is for are sizes.
+        let preset = if rate.is_recording() { sorenson::Preset::Fast } else { options.preset };
+        let encoder = sorenson::ParallelEncoder::new(config, preset, in_work)
             .map_err(|problem| Stop::Output(OutputError::Picture { width, height, problem: problem.into() }))?
             .with_rate(rate)
             .within(Arc::new(clocks::around(clocks::Stage::Encode, counters)));

@@ -240,7 +240,7 @@ pub(crate) fn run<R: Read + Send + 'static, W: Write>(
         &counters,
         &mut stages,
     )?;
-    let plans = plan::Plans::new(pictures, options.keyframe_interval);
+    let plans = plan::Plans::new(pictures, options.keyframe_interval, options.preset);
     let plans =
         ahead(Stage::Plan, (PLANS_AHEAD, plan::Planned::bytes), plans, options, &counters, &mut stages)?;
     let (encode_options, encode_counters, video_tags) = (options.clone(), counters.clone(), tags.clone());

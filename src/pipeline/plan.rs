@@ -44,6 +44,7 @@ enum Waiting {
 pub(super) struct Plans<I> {
     pictures: I,
     keyframe_interval: Time,
+    preset: sorenson::Preset,
     lookahead: Option<sorenson::Lookahead>,
     waiting: VecDeque<Waiting>,
     last_key: Time,
@@ -51,8 +52,9 @@ pub(super) struct Plans<I> {
 
 impl<I: Iterator<Item = Picture>> Plans<I> {
     /// `keyframe_interval` is the time from one key frame to the next at most, but for the picture that is due.
-    pub(super) fn new(pictures: I, keyframe_interval: Time) -> Self {
-        Self { pictures, keyframe_interval, lookahead: None, waiting: VecDeque::new(), last_key: Time::ZERO }
+    pub(super) fn new(pictures: I, keyframe_interval: Time, preset: sorenson::Preset) -> Self {
+        let (waiting, last_key) = (VecDeque::new(), Time::ZERO);
+        Self { pictures, keyframe_interval, preset, lookahead: None, waiting, last_key }
     }
 
     fn take(&mut self, picture: Picture) {
@@ -81,7 +83,8 @@ impl<I: Iterator<Item = Picture>> Plans<I> {
 
     fn look_at(&mut self, frame: Frame, time: Time) {
         let lookahead = self.lookahead.get_or_insert_with(|| {
-            sorenson::Lookahead::new(&super::encode::encoder_config(frame.width(), frame.height()))
+            let config = super::encode::encoder_config(frame.width(), frame.height());
+            sorenson::Lookahead::with_preset(&config, self.preset)
         });
         if time - self.last_key >= self.keyframe_interval {
             lookahead.request_keyframe();

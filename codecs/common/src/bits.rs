@@ -129,7 +129,7 @@ impl BitSink for BitCounter {
 #[derive(Clone, Debug, Default)]
 pub struct BitWriter {
     bytes: Vec<u8>,
-    /// The last `pending` (0 to 31) bits, right-aligned, not yet in `bytes`.
+    /// The last `pending` (0 to 63) bits, right-aligned, not yet in `bytes`; those above mean nothing.
     accumulator: u64,
     pending: u32,
 }
@@ -172,11 +172,16 @@ impl BitSink for BitWriter {
     #[inline]
     fn put(&mut self, value: u32, count: u32) {
         debug_assert!(count <= 32 && u64::from(value) >> count == 0);
-        self.accumulator = self.accumulator << count | u64::from(value);
-        self.pending += count;
-        if self.pending >= 32 {
-            self.pending -= 32;
-            self.bytes.extend_from_slice(&((self.accumulator >> self.pending) as u32).to_be_bytes());
+        let free = 64 - self.pending;
+        if count < free {
+            self.accumulator = self.accumulator << count | u64::from(value);
+            self.pending += count;
+        } else {
+            // Some are pending: 32 do not fill what is free otherwise.
+            let rest = count - free;
+            let word = self.accumulator << free | u64::from(value) >> rest;
+            self.bytes.extend_from_slice(&word.to_be_bytes());
+            (self.accumulator, self.pending) = (value.into(), rest);
         }
     }
 }

@@ -43,7 +43,7 @@ fn clip() -> Vec<Frame> {
 /// Plans and encodes; returns the bytes.
 fn encode(frames: &[Frame], preset: Preset, threads: NonZeroUsize) -> usize {
     let config = Config { width: WIDTH, height: HEIGHT, quantizer: 6, keyint: 250 };
-    let mut lookahead = Lookahead::new(&config);
+    let mut lookahead = Lookahead::with_preset(&config, preset);
     let mut encoder = ParallelEncoder::new(config, preset, threads).expect("legal settings");
     for frame in frames {
         lookahead.send(frame.clone()).expect("a frame of the right size");

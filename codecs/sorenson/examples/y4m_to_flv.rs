@@ -60,7 +60,7 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     }
     let reader = settings.open()?;
     let mut writer = FlvWriter::new(BufWriter::new(File::create(output)?), reader.rate)?;
-    let rate = settings.encode(reader, rate, |packet| writer.video(packet))?;
+    let rate = settings.encode(reader, rate, settings.preset, |packet| writer.video(packet))?;
     if rate.dropped() + rate.overflows() > 0 {
         eprintln!("pictures dropped: {}, too large: {}", rate.dropped(), rate.overflows());
     }
@@ -88,7 +88,7 @@ fn first_pass(settings: &Settings<'_>, bytes: u64) -> Result<RateControl, Box<dy
     let bits = 8 * bytes.saturating_sub(FILE_HEADER.len() as u64 + frames * TAG_BYTES);
     let bits_per_second = bits as f64 / reader.time(frames).as_secs_f64();
     let rate = RateControl::average(bits_per_second as u32).recording();
-    let rate = Settings { preset: Preset::Fast, ..*settings }.encode(settings.open()?, rate, |_| Ok(()))?;
+    let rate = settings.encode(settings.open()?, rate, Preset::Fast, |_| Ok(()))?;
     let first_pass = rate.into_first_pass().ok_or("nothing was recorded")?;
     Ok(RateControl::two_pass(&first_pass, bits))
 }
@@ -110,16 +110,17 @@ impl Settings<'_> {
         Y4mReader::new(BufReader::with_capacity(4096, input))
     }
 
-    /// Encodes all frames.
+    /// Encodes all frames with `preset`; they are planned for that of the settings.
     fn encode<R: BufRead>(
         &self,
         mut reader: Y4mReader<R>,
         rate: RateControl,
+        preset: Preset,
         mut sink: impl FnMut(&Packet) -> io::Result<()>,
     ) -> Result<RateControl, Box<dyn Error>> {
         let config = Config { width: reader.width, height: reader.height, quantizer: 5, keyint: self.keyint };
-        let mut lookahead = Lookahead::new(&config);
-        let mut encoder = ParallelEncoder::new(config, self.preset, self.threads)?.with_rate(rate);
+        let mut lookahead = Lookahead::with_preset(&config, self.preset);
+        let mut encoder = ParallelEncoder::new(config, preset, self.threads)?.with_rate(rate);
         // Frames to use again.
         let mut spare = Vec::new();
         let mut count = 0;

@@ -3,7 +3,7 @@
 use crate::block::Levels;
 use crate::kernels::{Block, Kernels, Rows, STRIDE};
 use crate::planes::{BLOCK_START, MbSamples};
-use crate::quant::{divisor, quantize};
+use crate::quant::divisor;
 use crate::trellis::Trellis;
 use oggflv_common::simd::Level;
 
@@ -16,7 +16,7 @@ pub struct KernelBench {
     reference: Vec<u8>,
     planes: [Vec<u8>; 3],
     coefficients: [Block; 2],
-    levels: Levels,
+    levels: [Levels; 2],
     inverse_input: Block,
 }
 
@@ -43,17 +43,18 @@ impl KernelBench {
             planes: [(); 3].map(|()| vec![0; REFERENCE_STRIDE * 16]),
             reference,
             coefficients: [[0; 64]; 2],
-            levels: Levels::NONE,
+            levels: [Levels::NONE; 2],
             inverse_input: [0; 64],
         };
         bench.inverse_input[0] = 35;
-        bench.forward();
+        bench.quantize(0);
         bench
     }
 
     /// The kernels, and what is made of them, by name; each call works on one macroblock.
     pub const KERNELS: &[(&str, Kernel)] = &[
         ("sad", |b| (b.kernels.sad_16)(b.source.luma(), &b.reference, REFERENCE_STRIDE).into()),
+        ("sad of three", |b| sum((b.kernels.sads_16)(b.source.luma(), [&b.reference; 3], REFERENCE_STRIDE))),
         ("sad half", |b| (b.kernels.sad_16_half)(b.source.luma(), &b.reference, REFERENCE_STRIDE, 3).into()),
         ("sad beside", |b| {
             sum((b.kernels.sad_16_beside)(b.source.luma(), &b.reference, REFERENCE_STRIDE, true))
@@ -88,22 +89,17 @@ impl KernelBench {
             }
             0
         }),
-        ("forward", |b| {
-            b.forward();
-            0
-        }),
         ("quantize", |b| {
-            let divisor = divisor(QUANTIZER, 0);
-            let masks = [0, 1, 0, 1, 0, 1]
-                .map(|i| (b.kernels.quantize)(&b.coefficients[i], divisor, &mut b.levels.levels));
-            masks.iter().fold(0, |all, mask| all ^ mask)
+            b.quantize(0);
+            0
         }),
         ("quantize and trellis", |b| {
             let lambda = 54 * i32::from(QUANTIZER).pow(2);
             let mut trellis = Trellis::new();
+            let masks = b.quantize(0);
             let gains = [0, 1, 0, 1, 0, 1].map(|i| {
-                quantize(&b.kernels, &b.coefficients[i], divisor(QUANTIZER, 0), false, &mut b.levels);
-                trellis.optimize(&b.coefficients[i], QUANTIZER, lambda, 0, &mut b.levels)
+                b.levels[i].set_mask(masks[i], 0);
+                trellis.optimize(&b.coefficients[i], QUANTIZER, lambda, 0, &mut b.levels[i])
             });
             gains.iter().sum::<i32>() as u64
         }),
@@ -112,12 +108,19 @@ impl KernelBench {
         ("inverse of 1x1", |b| b.inverse(0)),
     ];
 
-    /// The forward transform of all blocks.
-    fn forward(&mut self) {
+    /// Transforms and quantises all blocks; the masks of the last two.
+    fn quantize(&mut self, offset: i16) -> [u64; 2] {
         let prediction = self.reference.first_chunk().expect("the reference has some rows");
+        let divisor = divisor(QUANTIZER, offset);
+        let mut masks = [0; 2];
         for pair in 0..3 {
-            (self.kernels.forward_2)(self.source.rows(128 * pair), prediction, &mut self.coefficients);
+            let levels = self.levels.each_mut().map(|levels| &mut levels.levels);
+            let source = self.source.rows(128 * pair);
+            let quantize = self.kernels.quantize_2;
+            masks = quantize(source, prediction, &divisor, &mut self.coefficients, levels)
+                .map(|block| block.mask);
         }
+        masks
     }
 
     /// The inverse transform of six blocks whose last coefficient is `last`.

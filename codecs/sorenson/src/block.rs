@@ -26,6 +26,20 @@ pub(crate) const POSITION: [u8; 64] = {
     positions
 };
 
+/// Masks in the order of transmission of four coefficients, by their place in a [`Block`] and their own mask.
+static POSITIONS: [[u64; 16]; 16] = {
+    let mut masks = [[0; 16]; 16];
+    let mut i = 0;
+    while i < 64 * 16 {
+        let (at, mask) = (i / 16, i % 16);
+        if mask >> (at % 4) & 1 != 0 {
+            masks[at / 4][mask] |= 1 << POSITION[at];
+        }
+        i += 1;
+    }
+    masks
+};
+
 /// Quantised coefficients of a block.
 #[derive(Clone, Debug)]
 pub(crate) struct Levels {
@@ -37,14 +51,42 @@ pub(crate) struct Levels {
 impl Levels {
     /// No coefficients.
     pub(crate) const NONE: Self = Self { levels: [0; 64], mask: 0 };
+
+    /// Takes the mask of levels in the order of a [`Block`]; those before `first` are not TCOEFs.
+    #[inline]
+    pub(crate) fn set_mask(&mut self, mask: u64, first: usize) {
+        let mask = mask >> first << first;
+        let half = |mask: u32, positions: &[[u64; 16]]| {
+            let four = |i: usize| positions[i][(mask >> (4 * i) & 15) as usize];
+            (0..8).fold(0, |positions, i| positions | four(i))
+        };
+        self.mask = half(mask as u32, &POSITIONS[..8]);
+        if mask >> 32 != 0 {
+            self.mask |= half((mask >> 32) as u32, &POSITIONS[8..]);
+        }
+    }
+
+    /// Bits of all TCOEFs; `first` is 1 behind INTRADC.
+    #[inline]
+    pub(crate) fn bits(&self, first: usize) -> u32 {
+        let (mut mask, mut next, mut sum) = (self.mask, first, 0);
+        while mask != 0 {
+            let position = mask.trailing_zeros() as usize;
+            mask &= mask - 1;
+            let magnitude = usize::from(self.levels[usize::from(SCAN[position])].unsigned_abs());
+            sum += u32::from(TCOEF_BITS[position - next][magnitude.min(64)][usize::from(mask == 0)]);
+            next = position + 1;
+        }
+        sum
+    }
 }
 
 /// Largest magnitude of LEVEL in [`TCOEF`].
 const MAX_LEVEL: usize = 12;
 
 /// Code words by LAST, RUN and LEVEL with the sign bit 0 appended; length 0 where the escape is needed.
-const TCOEF_CODES: [[[Code; MAX_LEVEL + 1]; 64]; 2] = {
-    let mut codes = [[[Code { bits: 0, len: 0 }; MAX_LEVEL + 1]; 64]; 2];
+static TCOEF_CODES: [[[Code; MAX_LEVEL + 2]; 64]; 2] = {
+    let mut codes = [[[Code { bits: 0, len: 0 }; MAX_LEVEL + 2]; 64]; 2];
     let mut i = 0;
     while i < TCOEF.len() {
         let (last, run, levels) = TCOEF[i];
@@ -82,12 +124,10 @@ pub(crate) fn write_tcoefs(sink: &mut impl BitSink, levels: &Levels, first: usiz
 fn write_tcoef(sink: &mut impl BitSink, last: bool, run: usize, level: i16) {
     let magnitude = usize::from(level.unsigned_abs());
     debug_assert!(magnitude != 0);
-    if magnitude <= MAX_LEVEL {
-        let code = TCOEF_CODES[usize::from(last)][run][magnitude];
-        if code.len != 0 {
-            sink.put(u32::from(code.bits) | u32::from(level < 0), code.len.into());
-            return;
-        }
+    let code = TCOEF_CODES[usize::from(last)][run][magnitude.min(MAX_LEVEL + 1)];
+    if code.len != 0 {
+        sink.put(u32::from(code.bits) | u32::from(level < 0), code.len.into());
+        return;
     }
     // ESCAPE, one bit for the width of LEVEL, LAST, RUN.
     let wide = magnitude > 63;

@@ -10,6 +10,8 @@ pub(crate) struct Effort {
     /// What is added to inter and intra coefficients before division, in 1/32 of a step; 0 gives the nearest level
     /// (0 aside), and more than that is worth no bits to the trellis.
     pub(crate) offsets: [i16; 2],
+    /// Whether differences that the lookahead estimates are Hadamard-transformed.
+    pub(crate) hadamard_ahead: bool,
     /// Whether a search begins at the vectors of macroblocks beside and before, too.
     pub(crate) more_seeds: bool,
     /// Whether half-sample vectors are judged by Hadamard-transformed differences.
@@ -26,6 +28,10 @@ pub(crate) struct Effort {
     pub(crate) still_skip: i64,
     /// The same where the search finds that it does not move.
     pub(crate) unmoved_skip: i64,
+    /// How many times as large, in eighths, as what INTRA must beat a difference is for which INTER is not tried.
+    pub(crate) intra_certain: Option<u32>,
+    /// The same of the best seed, in whole numbers, for which the search takes no steps.
+    pub(crate) hopeless: Option<u32>,
     /// Difference by which INTRA must seem better than INTER before it is tried.
     pub(crate) intra_bias: u32,
     /// Squared error of a luma block, in bits, up to which it gets no coefficients. Those of a block take five bits.
@@ -47,6 +53,7 @@ impl Preset {
         let best = Effort {
             trellis: true,
             offsets: [0, 0],
+            hadamard_ahead: true,
             more_seeds: true,
             satd: true,
             more_vectors: true,
@@ -55,6 +62,8 @@ impl Preset {
             early_skip: 10,
             still_skip: 0,
             unmoved_skip: 0,
+            intra_certain: None,
+            hopeless: None,
             intra_bias: 0,
             negligible: 5,
             good_seed: 0,
@@ -77,6 +86,7 @@ impl Preset {
             Self::Fast => Effort {
                 trellis: false,
                 offsets: [-8, 0],
+                hadamard_ahead: false,
                 more_seeds: false,
                 satd: false,
                 more_vectors: false,
@@ -85,6 +95,8 @@ impl Preset {
                 early_skip: 100,
                 still_skip: 1000,
                 unmoved_skip: 200,
+                intra_certain: Some(11),
+                hopeless: Some(2),
                 intra_bias: 200,
                 negligible: 20,
                 good_seed: 1 << 16, // more than any costs

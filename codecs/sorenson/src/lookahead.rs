@@ -4,7 +4,7 @@
 //! frame stands, and what the next picture takes from it; summed up from the last frame of the window to the first, this
 //! tells how finely to quantise it ("macroblock tree").
 
-use crate::config::Config;
+use crate::config::{Config, Preset};
 use crate::error::EncodeError;
 use crate::kernels::{Kernels, Rows, STRIDE};
 use crate::motion::Mv;
@@ -96,6 +96,8 @@ impl Plan {
 #[derive(Clone, Debug)]
 pub struct Lookahead {
     config: Config,
+    /// Whether differences are Hadamard-transformed.
+    hadamard: bool,
     kernels: Kernels,
     mb_width: usize,
     mb_height: usize,
@@ -136,6 +138,18 @@ struct Costs {
     intra: Vec<u32>,
     /// From the frame before; not more than `intra`.
     inter: Vec<u32>,
+}
+
+/// What is found out about a macroblock.
+struct Estimate {
+    /// Its differences from its mean; not 0.
+    intra: u32,
+    /// Those from the frame before.
+    inter: u32,
+    /// Its vector there, in samples of the half-size picture.
+    mv: (i16, i16),
+    /// Whether it moves at all, if by less than a sample.
+    moving: bool,
 }
 
 /// What a macroblock takes from the frame before.
@@ -179,19 +193,26 @@ const MOTION_LOSS: u32 = 8;
 const MAX_WORTH: u32 = 1 << 30;
 /// Key frames are this far apart at least.
 const MIN_KEYINT: u32 = 10;
-/// Steps to the neighbours of a vector, in the order of [`Kernels::sad_8_beside`].
-const BESIDE: [(i16, i16); 4] = [(0, -1), (-1, 0), (1, 0), (0, 1)];
+/// No step, and those to the neighbours of a vector in the order of [`Kernels::sad_8_beside`].
+const STEPS: [(i16, i16); 5] = [(0, 0), (0, -1), (-1, 0), (1, 0), (0, 1)];
 /// Largest component of a vector at half size.
 const RANGE: i16 = 8;
 
 impl Lookahead {
-    /// For the frames of an encoder with the same settings, which must be legal.
+    /// For the frames of an encoder with the same settings, which must be legal, and the default preset.
     #[must_use]
     pub fn new(config: &Config) -> Self {
+        Self::with_preset(config, Preset::default())
+    }
+
+    /// For the frames of an encoder with the same settings, which must be legal.
+    #[must_use]
+    pub fn with_preset(config: &Config, preset: Preset) -> Self {
         let frames = (FRAMES_BYTES / (config.width * config.height * 3 / 2).max(1)).min(FRAMES);
         let batch = (frames / 3).max(1);
         Self {
             config: config.clone(),
+            hadamard: preset.effort().hadamard_ahead,
             kernels: Kernels::new(Level::active()),
             mb_width: config.width.div_ceil(MB),
             mb_height: config.height.div_ceil(MB),
@@ -232,12 +253,13 @@ impl Lookahead {
             .unwrap_or_else(|| CodedPlane::new(8 * self.mb_width, 8 * self.mb_height, 2 * RANGE as usize));
         let half = self.half_size(&frame.planes[0].view(), half);
         let blocks = self.mb_width * self.mb_height;
-        let mut costs = Costs { intra: vec![1; blocks], inter: vec![1; blocks] };
+        let mut costs = Costs { intra: Vec::with_capacity(blocks), inter: Vec::with_capacity(blocks) };
         let mut origins = Vec::with_capacity(blocks);
         for at in 0..blocks {
-            let (intra, inter, mv, moving) = self.estimate(&half, at, &origins);
+            let Estimate { intra, inter, mv, moving } = self.estimate(&half, at, &origins);
             let inter = inter.min(intra);
-            (costs.intra[at], costs.inter[at]) = (intra, inter);
+            costs.intra.push(intra);
+            costs.inter.push(inter);
             origins.push(Origin::new(intra, inter, mv, moving));
         }
         let key = std::mem::take(&mut self.key_requested) || self.is_key(&costs);
@@ -307,72 +329,95 @@ impl Lookahead {
         half
     }
 
-    /// Estimates macroblock `at`: its differences from its mean and from the frame before, its vector there, and whether
-    /// it moves. `done` has what is known of those before it.
-    fn estimate(&self, half: &CodedPlane, at: usize, done: &[Origin]) -> (u32, u32, (i16, i16), bool) {
+    /// Estimates macroblock `at`; `done` has what is known of those before it.
+    fn estimate(&self, half: &CodedPlane, at: usize, done: &[Origin]) -> Estimate {
         let (x, y) = ((8 * (at % self.mb_width)) as isize, (8 * (at / self.mb_width)) as isize);
         let source = (half.at(x, y), half.stride);
+        let standing = |intra: u32, inter: u32| Estimate { intra, inter, mv: (0, 0), moving: false };
         let last = self.last.as_ref();
         let stands = last.map(|last| (self.kernels.sad_8)(source, (last.at(x, y), last.stride)));
         if let (Some(0), Some(before)) = (stands, self.window.back()) {
-            return (before.costs.intra[at], 0, (0, 0), false);
+            return standing(before.costs.intra[at], 0);
         }
-        let intra = (self.kernels.activity_8)(source) + 1;
+        let hadamard = self.hadamard;
+        let intra = 1 + (if hadamard { self.kernels.activity_8 } else { self.kernels.deviation_8 })(source);
         let (Some(last), Some(stands)) = (last, stands) else {
-            return (intra, intra, (0, 0), false);
+            return standing(intra, intra);
         };
-        let reference = |mv: (i16, i16)| -> Rows<'_> {
-            (last.at(x + isize::from(mv.0), y + isize::from(mv.1)), last.stride)
-        };
+        let place = |mv: (i16, i16)| last.at(x + isize::from(mv.0), y + isize::from(mv.1));
+        let satd = |mv: (i16, i16)| (self.kernels.satd_8)(source, (place(mv), last.stride));
         if stands < STILL {
-            return (intra, (self.kernels.satd_8)(source, reference((0, 0))), (0, 0), false);
+            return standing(intra, if hadamard { satd((0, 0)) } else { stands });
         }
-        let (mut least, mut mv) = (stands, (0, 0));
-        let mut tried = (0, 0);
-        let above = at.wrapping_sub(self.mb_width);
-        for seed in [at.wrapping_sub(1), above, above.wrapping_add(1)] {
-            // Those before the first macroblock wrap around to none.
-            let seed = done.get(seed).map_or((0, 0), |seed| seed.mv);
-            if seed != tried && seed != mv {
-                let sad = (self.kernels.sad_8)(source, reference(seed));
-                if sad < least {
-                    (least, mv) = (sad, seed);
-                }
-                tried = seed;
-            }
-        }
-        let beside =
-            |mv: (i16, i16), half| (self.kernels.sad_8_beside)(source, reference((mv.0 - 1, mv.1 - 1)), half);
+        let (mut least, mut mv) = self.seed(source, &place, stands, at, done);
         for _ in 0..2 * RANGE {
-            let centre = mv;
-            for ((x, y), sad) in BESIDE.into_iter().zip(beside(centre, false)) {
-                let (x, y) = (centre.0 + x, centre.1 + y);
-                if sad < least && x.abs() <= RANGE && y.abs() <= RANGE {
-                    (least, mv) = (sad, (x, y));
-                }
-            }
-            if mv == centre {
+            let legal = [mv.1 > -RANGE, mv.0 > -RANGE, mv.0 < RANGE, mv.1 < RANGE];
+            let step = self.step(source, place((mv.0 - 1, mv.1 - 1)), false, legal, &mut least);
+            if step == (0, 0) {
                 break;
             }
+            mv = (mv.0 + step.0, mv.1 + step.1);
         }
         // A better place between samples is motion that the vector does not show.
-        let mut between = None;
-        for (step, sad) in BESIDE.into_iter().zip(beside(mv, true)) {
-            if sad < least {
-                (least, between) = (sad, Some(step));
-            }
-        }
+        let between = self.step(source, place((mv.0 - 1, mv.1 - 1)), true, [true; 4], &mut least);
+        let moving = mv != (0, 0) || between != (0, 0);
         let inter = match between {
-            Some((x, y)) => {
-                let (from, stride) = reference((mv.0 + x.min(0), mv.1 + y.min(0)));
+            _ if !hadamard => least,
+            (0, 0) => satd(mv),
+            (x, y) => {
+                let from = place((mv.0 + x.min(0), mv.1 + y.min(0)));
                 let mut prediction = [0; 128];
                 let fraction = if x == 0 { 2 } else { 1 };
-                (self.kernels.predict_8)(from, stride, fraction, &mut prediction);
+                (self.kernels.predict_8)(from, last.stride, fraction, &mut prediction);
                 (self.kernels.satd_8)(source, (&prediction, STRIDE))
             }
-            None => (self.kernels.satd_8)(source, reference(mv)),
         };
-        (intra, inter, mv, mv != (0, 0) || between.is_some())
+        Estimate { intra, inter, mv, moving }
+    }
+
+    /// The best of no vector, with a known difference, and those of the macroblocks to the left, above, and above to the
+    /// right.
+    fn seed<'a>(
+        &self,
+        source: Rows<'_>,
+        place: &impl Fn((i16, i16)) -> &'a [u8],
+        stands: u32,
+        at: usize,
+        done: &[Origin],
+    ) -> (u32, (i16, i16)) {
+        let above = at.wrapping_sub(self.mb_width);
+        // Those before the first macroblock wrap around to none.
+        let seed = |at: usize| done.get(at).map_or((0, 0), |seed| seed.mv);
+        let seeds = [seed(at.wrapping_sub(1)), seed(above), seed(above.wrapping_add(1))];
+        let places = [place(seeds[0]), place(seeds[1]), place(seeds[2])];
+        let sads = (self.kernels.sads_8)(source, places, source.1);
+        let (mut least, mut mv) = (stands, (0, 0));
+        for (seed, sad) in seeds.into_iter().zip(sads) {
+            (least, mv) = if sad < least { (sad, seed) } else { (least, mv) };
+        }
+        (least, mv)
+    }
+
+    /// The step to the best of the four neighbours of the place behind the first sample of `from`, or half as far, if it is
+    /// legal and better than `least`.
+    ///
+    /// All are compared as numbers that hold the step in their low bits, which takes no branches.
+    #[inline]
+    fn step(
+        &self,
+        source: Rows<'_>,
+        from: &[u8],
+        half: bool,
+        legal: [bool; 4],
+        least: &mut u32,
+    ) -> (i16, i16) {
+        let sads = (self.kernels.sad_8_beside)(source, (from, source.1), half);
+        let mut best = *least << 3;
+        for ((i, sad), legal) in (1..).zip(sads).zip(legal) {
+            best = if legal { best.min(sad << 3 | i) } else { best };
+        }
+        *least = best >> 3;
+        STEPS[(best & 7) as usize]
     }
 
     /// Whether the next frame becomes a key frame: when it is due, or takes little from the one before.
@@ -409,7 +454,9 @@ impl Lookahead {
                 hand_on(&entry.origins, &worth, &mut next, self.mb_width);
             }
             std::mem::swap(&mut worth, &mut next);
-            let complexity = complexity(if key { intra } else { inter }, &factors);
+            // Those of noise are twice as large when they are transformed.
+            let scale = if self.hadamard { 1 } else { 2 };
+            let complexity = complexity(if key { intra } else { inter }, &factors).saturating_mul(scale);
             expected.push_front(Expected { key, complexity, duration });
             if i < count {
                 let frames = expected.iter().copied().collect();

@@ -65,14 +65,14 @@ impl Macroblock {
 
     /// Writes the macroblock; in an I picture it must be intra.
     pub(crate) fn write(&self, sink: &mut impl BitSink, picture_type: PictureType) {
-        if picture_type == PictureType::P {
-            sink.put(u32::from(self.mb_type == MbType::Skipped), 1); // COD
-        }
+        // COD is 0 or not there: it comes with MCBPC.
+        let cod = u32::from(picture_type == PictureType::P);
         if self.mb_type == MbType::Skipped {
-            return;
+            return sink.put(1, cod);
         }
         let cbp = self.coded_block_pattern();
-        put(sink, self.mcbpc(picture_type, usize::from(cbp & 3)));
+        let mcbpc = self.mcbpc(picture_type, usize::from(cbp & 3));
+        sink.put(mcbpc.bits.into(), cod + u32::from(mcbpc.len));
         let cbpy = if self.mb_type == MbType::Intra { cbp >> 2 } else { !cbp >> 2 & 15 };
         put(sink, CBPY[usize::from(cbpy)]);
         if let Some(code) = DQUANT.iter().position(|&dquant| dquant == self.dquant) {
@@ -84,8 +84,7 @@ impl Macroblock {
             _ => 0,
         };
         for mvd in &self.mvds[..vectors] {
-            write_mvd(sink, mvd.x);
-            write_mvd(sink, mvd.y);
+            write_mvd(sink, *mvd);
         }
         for (bi, levels) in self.levels.iter().enumerate() {
             if self.mb_type == MbType::Intra {
@@ -117,12 +116,33 @@ pub(crate) fn wrap_mvd(difference: i16) -> i16 {
     ((difference + 32) & 63) - 32
 }
 
-/// Writes a component of MVD, -32 to 31 half samples.
-pub(crate) fn write_mvd(sink: &mut impl BitSink, component: i16) {
-    put(sink, MVD[usize::from(component.unsigned_abs())]);
-    if component != 0 {
-        sink.put(u32::from(component < 0), 1);
+/// Code words of a component of MVD with its sign, by the difference modulo 64.
+static MVD_CODES: [Code; 64] = {
+    let mut codes = [MVD[0]; 64];
+    let mut i = 1;
+    while i < 64 {
+        let (magnitude, sign) = if i < 32 { (i, 0) } else { (64 - i, 1) };
+        let code = MVD[magnitude];
+        codes[i] = Code { bits: code.bits << 1 | sign, len: code.len + 1 };
+        i += 1;
     }
+    codes
+};
+
+fn component_code(difference: i16) -> Code {
+    MVD_CODES[(difference & 63) as usize]
+}
+
+/// Bits of one component of MVD.
+#[inline]
+pub(crate) fn component_bits(difference: i16) -> u32 {
+    component_code(difference).len.into()
+}
+
+/// Writes MVD, each component -32 to 31 half samples.
+pub(crate) fn write_mvd(sink: &mut impl BitSink, mvd: Mv) {
+    let (x, y) = (component_code(mvd.x), component_code(mvd.y));
+    sink.put(u32::from(x.bits) << y.len | u32::from(y.bits), u32::from(x.len + y.len));
 }
 
 #[cfg(test)]

@@ -3,16 +3,16 @@
 //! Costs are 64 times squared errors plus lambda times bits. Errors of coefficients count as those of samples, since
 //! the transform is orthonormal; coefficients are scaled by 8, which gives the 64.
 
-use crate::block::{Levels, SCAN, TCOEF_BITS};
+use crate::block::Levels;
 use crate::encoder::{Aim, Coding};
-use crate::kernels::{Block, Kernels, STRIDE};
+use crate::kernels::{Block, Kernels, Quantized, STRIDE};
 use crate::macroblock::{Macroblock, MbType, wrap_mvd};
 use crate::motion::half_pel::predict_macroblock;
 use crate::motion::search::{Found, Search, mvd_bits};
 use crate::motion::{Mv, MvLimits};
 use crate::picture::PictureType;
 use crate::planes::{BLOCK_START, MbSamples};
-use crate::quant::{SCALE_BITS, dequantize, dequantize_block, quantize, quantize_intra_dc};
+use crate::quant::{SCALE_BITS, dequantize, dequantize_block, quantize_intra_dc};
 use crate::tables::{CBPY, Code, MCBPC_I, MCBPC_P};
 use crate::trellis::Trellis;
 
@@ -51,7 +51,7 @@ pub(crate) struct Candidates {
 /// Room for what is in work of a candidate.
 #[derive(Clone, Debug)]
 struct Workspace {
-    coefficients: [[Block; 2]; 3],
+    coefficients: [Block; 2],
     trellis: Trellis,
 }
 
@@ -63,7 +63,7 @@ impl Candidates {
             quantizer: 0,
             cost: 0,
         });
-        let work = Workspace { coefficients: [[[0; 64]; 2]; 3], trellis: Trellis::new() };
+        let work = Workspace { coefficients: [[0; 64]; 2], trellis: Trellis::new() };
         Self { best: none.clone(), trial: none, work: Box::new(work) }
     }
 
@@ -143,7 +143,7 @@ impl<'a> Decision<'a> {
 
     /// Decides in an I picture, or where a macroblock must be refreshed.
     pub(crate) fn intra(&self, candidates: &mut Candidates) {
-        self.code_intra(&mut candidates.best, &mut candidates.work);
+        self.code_intra(i64::MAX, &mut candidates.best, &mut candidates.work);
     }
 
     /// Decides in a P picture.
@@ -160,29 +160,43 @@ impl<'a> Decision<'a> {
             return;
         }
         let predictor = self.coding.motion.predict(self.mb_x, self.mb_y, 0, &[Mv::ZERO; 4]);
-        let found = self.search_macroblock(predictor);
+        let intra_above = self.intra_above();
+        let found = self.search_macroblock(predictor, intra_above);
         if found.mv == Mv::ZERO && is_below(effort.unmoved_skip) {
             return;
         }
-        self.try_inter(MbType::Inter, [found.mv; 4], candidates);
+        if effort.intra_certain.is_none_or(|eighths| 8 * found.cost < eighths * intra_above) {
+            self.try_vectors(found.mv, predictor, candidates);
+        }
+        if found.cost > intra_above {
+            let Candidates { best, trial, work } = candidates;
+            self.code_intra(best.cost, trial, work);
+            candidates.keep_cheaper();
+        }
+    }
+
+    /// What the cost of a vector must exceed for INTRA to be tried.
+    fn intra_above(&self) -> u32 {
+        let activity = (self.coding.kernels.activity_16)(self.source.luma());
+        16 * (activity + self.coding.effort.intra_bias)
+    }
+
+    /// Tries the vector that was found, and what the preset wants beside.
+    fn try_vectors(&self, found: Mv, predictor: Mv, candidates: &mut Candidates) {
+        let effort = self.coding.effort;
+        self.try_inter(MbType::Inter, [found; 4], candidates);
         if effort.more_vectors {
             // The vectors of least bits may win where the search saw only differences.
             for mv in [predictor, Mv::ZERO] {
-                if mv != found.mv && self.limits.contain(mv) {
+                if mv != found && self.limits.contain(mv) {
                     self.try_inter(MbType::Inter, [mv; 4], candidates);
                 }
             }
         }
         if effort.four_vectors_above.is_some_and(|bits| candidates.best.cost > bits * i64::from(self.lambda))
         {
-            let mvs = self.search_blocks(found.mv);
+            let mvs = self.search_blocks(found);
             self.try_inter(MbType::Inter4V, mvs, candidates);
-        }
-        if found.cost > 16 * effort.intra_bias
-            && found.cost > 16 * ((self.coding.kernels.activity_16)(self.source.luma()) + effort.intra_bias)
-        {
-            self.code_intra(&mut candidates.trial, &mut candidates.work);
-            candidates.keep_cheaper();
         }
     }
 
@@ -200,8 +214,7 @@ impl<'a> Decision<'a> {
         let error = if self.visible == (16, 16) {
             let errors =
                 (kernels.squared_errors_16)(&self.source.0, reference.macroblock(self.mb_x, self.mb_y));
-            let [luma, chroma] = errors.map(|error| 64 * i64::from(error));
-            luma + self.chroma_error(chroma)
+            64 * i64::from(errors[0]) + self.chroma_error(64 * i64::from(errors[1]))
         } else {
             predict_macroblock(kernels, reference, self.mb_x, self.mb_y, &[Mv::ZERO; 4], &mut out.prediction);
             self.visible_error(&out.prediction)
@@ -209,42 +222,57 @@ impl<'a> Decision<'a> {
         out.cost = error + i64::from(self.lambda);
     }
 
-    fn code_intra(&self, out: &mut Candidate, work: &mut Workspace) {
+    /// Codes the macroblock intra, unless it is found to cost more than `limit` on the way.
+    fn code_intra(&self, limit: i64, out: &mut Candidate, work: &mut Workspace) {
         let macroblock = &mut out.macroblock;
         macroblock.reset(MbType::Intra);
         macroblock.dquant = self.dquant;
         out.quantizer = self.changed_quantizer();
         out.prediction = MbSamples::ZERO;
-        let Workspace { coefficients, trellis } = work;
-        self.transform(self.source, &out.prediction, coefficients);
-        let (mut base, mut gains) = (0, [0; 6]);
-        for (bi, block) in coefficients.iter().flatten().enumerate() {
-            let levels = &mut macroblock.levels[bi];
-            if self.block_is_visible(bi) {
-                gains[bi] = self.quantize(block, out.quantizer, true, bi, levels, trellis);
-            }
-            let dc = quantize_intra_dc(block[0]);
-            levels.levels[0] = dc;
-            let dc_error = i64::from(i32::from(block[0]) - 64 * i32::from(dc)).pow(2);
-            // The squares of 64 samples are at most 255^2, those of coefficients 64 times as large: the sum fits. With
-            // the first one it is a loop over whole vectors.
-            let square = |c: i16| i32::from(c).pow(2);
-            let sum: i32 = block.iter().map(|&c| square(c)).sum();
-            let error = dc_error + i64::from(sum - square(block[0]));
-            base += if bi < 4 { error } else { self.chroma_error(error) };
-        }
         let changed = usize::from(self.dquant != 0);
         let (cod, mcbpc) = match self.coding.picture_type {
             PictureType::I => (0, &MCBPC_I[changed]),
             PictureType::P => (1, &MCBPC_P[3 + changed]),
         };
-        let pattern = self.choose_pattern(macroblock, &gains, mcbpc, 0);
+        // What is certain, without those of MCBPC and CBPY.
         let bits = cod + 48 + 2 * changed as i64;
-        out.cost = base + pattern + i64::from(self.lambda) * bits;
+        let (mut cost, mut gains) = (i64::from(self.lambda) * bits, [0; 6]);
+        // No pattern gains more than all that blocks gain.
+        let mut most_gain = 0;
+        for pair in 0..3 {
+            let samples = [self.source, &out.prediction];
+            let quantized = self.quantize(pair, samples, out.quantizer, true, &mut macroblock.levels, work);
+            for (bi, quantized) in (2 * pair..).zip(quantized) {
+                let levels = &mut macroblock.levels[bi];
+                if self.block_is_visible(bi) {
+                    gains[bi] = self.gain(bi, quantized, out.quantizer, true, levels, work);
+                    most_gain += i64::from(gains[bi].min(0));
+                } else {
+                    levels.mask = 0;
+                }
+                let first = work.coefficients[bi % 2][0];
+                levels.levels[0] = quantize_intra_dc(first);
+                cost += self.intra_error(quantized.energy, first, levels.levels[0], bi);
+            }
+            if cost + most_gain >= limit {
+                out.cost = i64::MAX;
+                return;
+            }
+        }
+        out.cost = cost + self.choose_pattern(macroblock, &gains, mcbpc, 0);
     }
 
-    fn search_macroblock(&self, predictor: Mv) -> Found {
-        let search = self.search(0, predictor);
+    /// 64 times the squared error of a block of coefficients without any but INTRADC.
+    fn intra_error(&self, energy: u32, first: i16, intra_dc: i16, bi: usize) -> i64 {
+        let square = |c: i32| i64::from(c * c);
+        let first = i32::from(first);
+        let error = i64::from(energy) - square(first) + square(first - 64 * i32::from(intra_dc));
+        if bi < 4 { error } else { self.chroma_error(error) }
+    }
+
+    fn search_macroblock(&self, predictor: Mv, intra_above: u32) -> Found {
+        let hopeless = self.coding.effort.hopeless.map_or(u32::MAX, |times| times * intra_above);
+        let search = Search { hopeless, ..self.search(0, predictor) };
         if !self.coding.effort.more_seeds {
             return search.macroblock(&[predictor, self.seed, Mv::ZERO]);
         }
@@ -275,6 +303,7 @@ impl<'a> Decision<'a> {
             predictor,
             lambda: self.motion_lambda,
             satd: self.coding.effort.satd,
+            hopeless: u32::MAX,
             good: self.coding.effort.good_seed * self.motion_lambda,
         }
     }
@@ -317,19 +346,20 @@ impl<'a> Decision<'a> {
             negligible_error(quantizer, self.lambda, self.coding.effort.negligible),
             negligible_error(quantizer, self.chroma_lambda, 5),
         ];
-        let Workspace { coefficients, trellis } = work;
-        for (pair, coefficients) in coefficients.iter_mut().enumerate() {
+        for pair in 0..3 {
             let blocks = [2 * pair, 2 * pair + 1];
             let negligible = negligible[pair / 2];
             if blocks.iter().all(|&bi| errors[bi] <= negligible) {
                 continue;
             }
-            let (source, prediction) = (source.rows(128 * pair), prediction.rows(128 * pair));
-            (self.coding.kernels.forward_2)(source, prediction, coefficients);
-            for (bi, block) in blocks.into_iter().zip(coefficients) {
+            let quantized =
+                self.quantize(pair, [source, prediction], quantizer, false, &mut macroblock.levels, work);
+            for (bi, quantized) in blocks.into_iter().zip(quantized) {
+                let levels = &mut macroblock.levels[bi];
                 if errors[bi] > negligible && self.block_is_visible(bi) {
-                    gains[bi] =
-                        self.quantize(block, quantizer, false, bi, &mut macroblock.levels[bi], trellis);
+                    gains[bi] = self.gain(bi, quantized, quantizer, false, levels, work);
+                } else {
+                    levels.mask = 0;
                 }
             }
         }
@@ -349,34 +379,52 @@ impl<'a> Decision<'a> {
         out.cost = error + pattern + i64::from(self.lambda) * i64::from(bits);
     }
 
-    /// Transforms the differences of all six blocks.
-    fn transform(&self, source: &MbSamples, prediction: &MbSamples, coefficients: &mut [[Block; 2]; 3]) {
-        for (i, pair) in coefficients.iter_mut().enumerate() {
-            (self.coding.kernels.forward_2)(source.rows(128 * i), prediction.rows(128 * i), pair);
-        }
-    }
-
-    /// Quantises a block; returns the gain over no coefficients, as [`Trellis::optimize`] does.
+    /// Transforms and quantises the differences of a pair of blocks.
     fn quantize(
         &self,
-        coefficients: &Block,
+        pair: usize,
+        [source, prediction]: [&MbSamples; 2],
         quantizer: u8,
         intra: bool,
+        levels: &mut [Levels; 6],
+        work: &mut Workspace,
+    ) -> [Quantized; 2] {
+        let [first, second] = levels[2 * pair..].first_chunk_mut().expect("there are three pairs").each_mut();
+        let quantized = (self.coding.kernels.quantize_2)(
+            source.rows(128 * pair),
+            prediction.rows(128 * pair),
+            &self.coding.divisors[usize::from(quantizer)][usize::from(intra)],
+            &mut work.coefficients,
+            [&mut first.levels, &mut second.levels],
+        );
+        first.set_mask(quantized[0].mask, usize::from(intra));
+        second.set_mask(quantized[1].mask, usize::from(intra));
+        quantized
+    }
+
+    /// What the levels of a block gain over no coefficients, as [`Trellis::optimize`] does.
+    fn gain(
+        &self,
         bi: usize,
+        quantized: Quantized,
+        quantizer: u8,
+        intra: bool,
         levels: &mut Levels,
-        trellis: &mut Trellis,
+        work: &mut Workspace,
     ) -> i32 {
-        let coding = self.coding;
-        let divisor = coding.divisors[usize::from(quantizer)][usize::from(intra)];
-        quantize(coding.kernels, coefficients, divisor, intra, levels);
+        let Workspace { coefficients, trellis } = work;
+        let coefficients = &coefficients[bi % 2];
         if levels.mask == 0 {
             return 0;
         }
-        let lambda = if bi < 4 { self.lambda } else { self.chroma_lambda };
-        let gain = if coding.effort.trellis {
-            trellis.optimize(coefficients, quantizer, lambda, usize::from(intra), levels)
+        let (lambda, first) = (if bi < 4 { self.lambda } else { self.chroma_lambda }, usize::from(intra));
+        let gain = if self.coding.effort.trellis {
+            trellis.optimize(coefficients, quantizer, lambda, first, levels)
         } else {
-            gain(coefficients, quantizer, lambda, intra, levels)
+            // What became of INTRADC does not count.
+            let coded = i32::from(dequantize(levels.levels[0], quantizer)) << SCALE_BITS;
+            let others = coded * (coded - 2 * i32::from(coefficients[0])) * first as i32;
+            quantized.gain - others + lambda * levels.bits(first) as i32
         };
         if bi < 4 { gain } else { self.chroma_error(gain.into()) as i32 }
     }
@@ -390,34 +438,37 @@ impl<'a> Decision<'a> {
         mcbpc: &[Code; 4],
         invert: usize,
     ) -> i64 {
-        let (luma, cbpy) = self.choose::<4>(&gains[..4], |pattern| CBPY[pattern ^ invert].len);
-        let (chroma, cbpc) = self.choose::<2>(&gains[4..], |pattern| mcbpc[pattern].len);
-        for bi in 0..6 {
-            if (cbpy << 2 | cbpc) >> (5 - bi) & 1 == 0 {
-                macroblock.levels[bi].mask = 0;
-            }
+        let (luma, cbpy) = self.choose::<16>(&gains[..4], |pattern| CBPY[pattern ^ invert].len);
+        let (chroma, cbpc) = self.choose::<4>(&gains[4..], |pattern| mcbpc[pattern].len);
+        let pattern = cbpy << 2 | cbpc;
+        for (bi, levels) in macroblock.levels.iter_mut().enumerate() {
+            levels.mask &= ((pattern >> (5 - bi) & 1) as u64).wrapping_neg();
         }
         luma + chroma
     }
 
-    /// The best pattern of `N` blocks with these gains, whose bits are `bits`; the first block is the highest bit.
-    fn choose<const N: usize>(&self, gains: &[i32], bits: impl Fn(usize) -> u8) -> (i64, usize) {
+    /// The best of the patterns of blocks with these gains, whose bits are `bits`; the first block is the highest bit.
+    ///
+    /// All are compared as numbers that hold the pattern in their low bits, which takes no branches.
+    #[inline(always)]
+    fn choose<const PATTERNS: usize>(&self, gains: &[i32], bits: impl Fn(usize) -> u8) -> (i64, usize) {
         let lambda = i64::from(self.lambda);
-        let (mut sums, mut best) = ([0; 16], (lambda * i64::from(bits(0)), 0));
-        let useful = gains.iter().fold(0, |mask, &gain| mask << 1 | usize::from(gain < 0));
-        if useful == 0 {
-            return best;
+        if gains.iter().all(|&gain| gain >= 0) {
+            return (lambda * i64::from(bits(0)), 0);
         }
-        let mut pattern = 0;
-        while pattern != useful {
-            // The next greater number with none but useful bits.
-            pattern = pattern.wrapping_sub(useful) & useful;
-            // Less its last block, it is one of the patterns before.
-            let last = N - 1 - pattern.trailing_zeros() as usize;
-            sums[pattern] = sums[pattern & (pattern - 1)] + i64::from(gains[last]);
-            best = best.min((sums[pattern] + lambda * i64::from(bits(pattern)), pattern));
+        let mut sums = [0; PATTERNS];
+        for (i, &gain) in gains.iter().rev().enumerate() {
+            // No pattern with a block that gains nothing is better than the one without any.
+            let gain = i64::from(if gain < 0 { gain } else { i32::MAX });
+            for pattern in 0..1 << i {
+                sums[pattern | 1 << i] = sums[pattern] + gain;
+            }
         }
-        best
+        let cost = |pattern: usize| {
+            (sums[pattern] + lambda * i64::from(bits(pattern))) * PATTERNS as i64 + pattern as i64
+        };
+        let best = (1..PATTERNS).map(cost).fold(cost(0), i64::min);
+        (best.div_euclid(PATTERNS as i64), best.rem_euclid(PATTERNS as i64) as usize)
     }
 
     /// Whether any sample of block `bi` is shown.
@@ -434,9 +485,8 @@ impl<'a> Decision<'a> {
 
     /// 64 times the sum of squared errors, from those of the blocks.
     fn weighted_sum(&self, errors: &[u32; 6]) -> i64 {
-        let [luma, chroma] =
-            [&errors[..4], &errors[4..]].map(|errors| 64 * i64::from(errors.iter().sum::<u32>()));
-        luma + self.chroma_error(chroma)
+        let sum = |errors: &[u32]| 64 * i64::from(errors.iter().sum::<u32>());
+        sum(&errors[..4]) + self.chroma_error(sum(&errors[4..]))
     }
 
     /// What a squared error of chroma counts.
@@ -474,23 +524,6 @@ impl<'a> Decision<'a> {
         }
         source
     }
-}
-
-/// What levels gain over no coefficients.
-fn gain(coefficients: &Block, quantizer: u8, lambda: i32, intra: bool, levels: &Levels) -> i32 {
-    let (mut mask, mut next, mut gain) = (levels.mask, usize::from(intra), 0);
-    while mask != 0 {
-        let position = mask.trailing_zeros() as usize;
-        mask &= mask - 1;
-        let at = usize::from(SCAN[position]);
-        let (c, level) = (i32::from(coefficients[at]), levels.levels[at]);
-        let error = c - (i32::from(dequantize(level, quantizer)) << SCALE_BITS);
-        let magnitude = usize::from(level.unsigned_abs()).min(64);
-        let bits = TCOEF_BITS[position - next][magnitude][usize::from(mask == 0)];
-        gain += error * error - c * c + lambda * i32::from(bits);
-        next = position + 1;
-    }
-    gain
 }
 
 /// The squared error of a block up to which no level is worth so many `bits`.

@@ -50,6 +50,12 @@ impl CodedPlane {
         &self.data[self.index(x, y)..]
     }
 
+    /// The samples from block `bx`, `by` of `SIZE` times `SIZE` on.
+    #[inline]
+    fn block<const SIZE: usize>(&self, bx: usize, by: usize) -> Rows<'_> {
+        (self.at((SIZE * bx) as isize, (SIZE * by) as isize), self.stride)
+    }
+
     /// Fills the border of a plane of `height` rows with the nearest samples (H.263, D.1).
     pub(crate) fn extend_border(&mut self, height: usize) {
         let (height, border) = (height as isize, self.border as isize);
@@ -129,11 +135,8 @@ impl Window {
 
     /// The planes from the first sample of macroblock `mb_x`, `mb_y` on.
     pub(crate) fn macroblock(&self, mb_x: usize, mb_y: usize) -> [Rows<'_>; 3] {
-        let at = |pli: usize, size: usize| {
-            let plane = &self.planes[pli];
-            (plane.at((size * mb_x) as isize, (size * mb_y) as isize), plane.stride)
-        };
-        [at(0, 16), at(1, 8), at(2, 8)]
+        let [y, cb, cr] = &self.planes;
+        [y.block::<16>(mb_x, mb_y), cb.block::<8>(mb_x, mb_y), cr.block::<8>(mb_x, mb_y)]
     }
 }
 
@@ -154,17 +157,18 @@ impl BandSamples {
 
     /// Replaces macroblock `mb_x`.
     pub(crate) fn store_macroblock(&mut self, kernels: &Kernels, samples: &MbSamples, mb_x: usize) {
-        let [luma, _, _, _, cb, cr] = BLOCK_START.map(|start| (&samples.0[start..], STRIDE));
-        (kernels.copy)([luma, cb, cr], self.macroblock_mut(mb_x));
+        let rows = |bi: usize| (&samples.0[BLOCK_START[bi]..], STRIDE);
+        (kernels.copy)([rows(0), rows(4), rows(5)], self.macroblock_mut(mb_x));
     }
 
     /// The planes from the first sample of macroblock `mb_x` on.
     fn macroblock_mut(&mut self, mb_x: usize) -> [RowsMut<'_>; 3] {
+        fn block<const SIZE: usize>(rows: &mut [u8], bx: usize) -> RowsMut<'_> {
+            let stride = rows.len() / SIZE;
+            (&mut rows[SIZE * bx..], stride)
+        }
         let [y, cb, cr] = &mut self.0;
-        [(y, 16), (cb, 8), (cr, 8)].map(|(rows, size)| {
-            let stride = rows.len() / size;
-            (&mut rows[size * mb_x..], stride)
-        })
+        [block::<16>(y, mb_x), block::<8>(cb, mb_x), block::<8>(cr, mb_x)]
     }
 }
 

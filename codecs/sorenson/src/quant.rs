@@ -1,7 +1,7 @@
 //! Quantisation and its inverse (H.263, 6.2.1).
 
-use crate::block::{Levels, POSITION, SCAN};
-use crate::kernels::{Block, Divisor, Kernels};
+use crate::block::{Levels, SCAN};
+use crate::kernels::{Block, Divisor};
 
 /// Binary logarithm of the scale of forward coefficients.
 pub(crate) const SCALE_BITS: u32 = 3;
@@ -28,27 +28,21 @@ pub(crate) fn quantize_intra_dc(coefficient: i16) -> i16 {
 /// Division by the step of `quantizer` after `offset` 32nds of the step are added.
 pub(crate) fn divisor(quantizer: u8, offset: i16) -> Divisor {
     let step = u32::from(quantizer) << (SCALE_BITS + 1);
-    let offset = (i32::from(offset) * step as i32 / 32) as i16;
-    Divisor { reciprocal: 65536u32.div_ceil(step) as u16, offset, most: max_level(quantizer) }
+    let scaled = |level: i16| dequantize(level, quantizer) << SCALE_BITS;
+    Divisor {
+        reciprocal: 65536u32.div_ceil(step) as u16,
+        offset: (i32::from(offset) * step as i32 / 32) as i16,
+        most: max_level(quantizer),
+        step: scaled(2) - scaled(1),
+        rest: 2 * scaled(1) - scaled(2),
+    }
 }
 
-/// Divides scaled coefficients; the mask of the levels has no bit for index 0 if that is INTRADC.
-pub(crate) fn quantize(
-    kernels: &Kernels,
-    coefficients: &Block,
-    divisor: Divisor,
-    intra: bool,
-    levels: &mut Levels,
-) {
-    let mut raster = (kernels.quantize)(coefficients, divisor, &mut levels.levels);
-    if intra {
-        raster &= !1;
-    }
-    levels.mask = 0;
-    while raster != 0 {
-        levels.mask |= 1 << POSITION[raster.trailing_zeros() as usize];
-        raster &= raster - 1;
-    }
+/// Divides scaled coefficients as kernels do; the mask of the levels has no bit for index 0 if that is INTRADC.
+#[cfg(test)]
+pub(crate) fn quantize(coefficients: &Block, divisor: Divisor, intra: bool, levels: &mut Levels) {
+    let quantized = crate::kernels::scalar::quantize(coefficients, &divisor, &mut levels.levels);
+    levels.set_mask(quantized.mask, usize::from(intra));
 }
 
 /// The coefficients that levels stand for, INTRADC included.
@@ -69,7 +63,6 @@ pub(crate) fn dequantize_block(levels: &Levels, quantizer: u8, intra: bool) -> B
 #[cfg(test)]
 mod tests {
     use super::*;
-    use oggflv_common::simd::Level;
 
     #[test]
     fn coefficients_stay_in_range() {
@@ -85,13 +78,12 @@ mod tests {
 
     #[test]
     fn quantisation_rounds_to_the_interval() {
-        let kernels = Kernels::new(Level::SCALAR);
         for quantizer in 1..=31 {
             for c in -2040i16..=2040 {
                 let mut block = [0; 64];
                 block[8] = c << SCALE_BITS;
                 let mut levels = Levels::NONE;
-                quantize(&kernels, &block, divisor(quantizer, 0), false, &mut levels);
+                quantize(&block, divisor(quantizer, 0), false, &mut levels);
                 let level = levels.levels[8];
                 assert_eq!(levels.mask, if level == 0 { 0 } else { 2 });
                 let error = (dequantize(level, quantizer) - c).abs();

@@ -145,10 +145,8 @@ impl Trellis {
 mod tests {
     use super::*;
     use crate::block::write_tcoefs;
-    use crate::kernels::Kernels;
     use crate::quant::{divisor, quantize};
     use oggflv_common::BitCounter;
-    use oggflv_common::simd::Level;
 
     /// 64 times the squared error plus lambda times the bits.
     fn cost(coefficients: &Block, quantizer: u8, lambda: i32, first: usize, levels: &Levels) -> i64 {
@@ -180,12 +178,11 @@ mod tests {
 
     #[test]
     fn gain_is_the_difference_of_costs() {
-        let kernels = Kernels::new(Level::SCALAR);
         for (i, block) in blocks().enumerate() {
             let (quantizer, first) = (2 + (i % 20) as u8, i % 2);
             let lambda = 54 * i32::from(quantizer).pow(2);
             let mut levels = Levels::NONE;
-            quantize(&kernels, &block, divisor(quantizer, 8), first == 1, &mut levels);
+            quantize(&block, divisor(quantizer, 8), first == 1, &mut levels);
             let plain = cost(&block, quantizer, lambda, first, &levels);
             let gain = Trellis::new().optimize(&block, quantizer, lambda, first, &mut levels);
             let none = cost(&block, quantizer, lambda, first, &Levels::NONE);
@@ -198,13 +195,12 @@ mod tests {
     /// Every combination of the candidates of small blocks.
     #[test]
     fn the_choice_is_the_best_one() {
-        let kernels = Kernels::new(Level::SCALAR);
         let mut compared = 0;
         for (i, block) in blocks().enumerate() {
             let quantizer = 6 + (i % 20) as u8;
             let lambda = 40 * i32::from(quantizer).pow(2);
             let mut levels = Levels::NONE;
-            quantize(&kernels, &block, divisor(quantizer, 8), false, &mut levels);
+            quantize(&block, divisor(quantizer, 8), false, &mut levels);
             let candidates = levels.clone();
             let places: Vec<usize> = (0..64).filter(|i| candidates.mask >> i & 1 != 0).collect();
             if places.len() > 7 {

@@ -17,7 +17,7 @@ fn clip(
     absent: impl Fn(u64) -> bool,
 ) -> Vec<(Duration, Input)> {
     let time = |n| Duration::from_millis(n * 1000 / FRAMES_PER_SECOND);
-    let mut lookahead = Lookahead::new(&CONFIG);
+    let mut lookahead = Lookahead::with_preset(&CONFIG, Preset::Fast);
     let (mut times, mut inputs) = (Vec::new(), Vec::new());
     for n in (0..count).filter(|&n| !absent(n)) {
         let frame = frame(content(n), CONFIG.width, CONFIG.height, n as usize);

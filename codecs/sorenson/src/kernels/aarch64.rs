@@ -102,6 +102,7 @@ impl Vector for Neon {
         sub_16(a, b) => vsubq_s16(a, b);
         max_16(a, b) => vmaxq_s16(a, b);
         min_16(a, b) => vminq_s16(a, b);
+        multiply_16(a, b) => vmulq_s16(a, b);
         abs_16(a) => vabsq_s16(a);
         negative_16(a) => vshrq_n_s16::<15>(a);
         shift_left_16<N>(a) => vshlq_n_s16::<N>(a);
@@ -123,9 +124,9 @@ impl Vector for Neon {
         shift_right_32<N>(a) => vshrq_n_s32::<N>(a);
         zip_low_32(a, b) => vzip1q_s32(a, b);
         zip_high_32(a, b) => vzip2q_s32(a, b);
-        add_squares(sums, a) => {
-            let a = vreinterpretq_s16_s32(a);
-            vmlal_high_s16(vmlal_s16(sums, vget_low_s16(a), vget_low_s16(a)), a, a)
+        add_products(sums, a, b) => {
+            let (a, b) = (vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b));
+            vmlal_high_s16(vmlal_s16(sums, vget_low_s16(a), vget_low_s16(b)), a, b)
         };
     }
 

@@ -31,6 +31,20 @@ pub(crate) struct Divisor {
     pub(crate) offset: i16,
     /// Quotients end here.
     pub(crate) most: u16,
+    /// What a level stands for is its magnitude times `step`, plus `rest` unless it is zero.
+    pub(crate) step: i16,
+    pub(crate) rest: i16,
+}
+
+/// What is known of a block after it was quantised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Quantized {
+    /// Bit i is set if level i is not zero.
+    pub(crate) mask: u64,
+    /// The sum of squared coefficients.
+    pub(crate) energy: u32,
+    /// How much the sum of squared errors changes by all levels, from that without any.
+    pub(crate) gain: i32,
 }
 
 /// Samples, and how far apart their rows are.
@@ -39,19 +53,32 @@ pub(crate) type Rows<'a> = (&'a [u8], usize);
 /// The same to be written.
 pub(crate) type RowsMut<'a> = (&'a mut [u8], usize);
 
+/// Three places in a reference.
+pub(crate) type Places<'a> = [&'a [u8]; 3];
+
+/// Samples of two blocks side by side.
+pub(crate) type PairSamples = [u8; 128];
+
+/// Room for the levels of two blocks.
+pub(crate) type PairLevels<'a> = [&'a mut Block; 2];
+
 /// The kernels for one level. Rows of samples without a stride are [`STRIDE`] apart; those of a reference are `stride`
 /// apart.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kernels {
     /// Sum of absolute differences between 16x16 samples and a reference.
     pub(crate) sad_16: fn(&[u8; 256], reference: &[u8], stride: usize) -> u32,
-    /// The same, of the reference between samples.
+    /// The same for three places in a reference.
+    pub(crate) sads_16: fn(&[u8; 256], Places<'_>, stride: usize) -> [u32; 3],
+    /// The same for one place, of the reference between samples.
     pub(crate) sad_16_half: fn(&[u8; 256], reference: &[u8], stride: usize, Fraction) -> u32,
     /// The same for the four places beside one, which has a row and a column before it: above, left, right, below. They
     /// are a sample away, or half a sample.
     pub(crate) sad_16_beside: fn(&[u8; 256], reference: &[u8], stride: usize, half: bool) -> [u32; 4],
     /// Sum of absolute differences between 8x8 samples.
     pub(crate) sad_8: fn(Rows<'_>, Rows<'_>) -> u32,
+    /// The same for three places in a reference.
+    pub(crate) sads_8: fn(Rows<'_>, Places<'_>, stride: usize) -> [u32; 3],
     /// The same for the four places beside one, as in [`Self::sad_16_beside`].
     pub(crate) sad_8_beside: fn(Rows<'_>, reference: Rows<'_>, half: bool) -> [u32; 4],
     /// A quarter of the sum of the absolute Hadamard coefficients of the differences of 8x8 samples, over 16x16 samples
@@ -61,6 +88,8 @@ pub(crate) struct Kernels {
     pub(crate) satd_8: fn(Rows<'_>, Rows<'_>) -> u32,
     /// Sum of absolute differences of the four 8x8 blocks from their means.
     pub(crate) activity_16: fn(&[u8; 256]) -> u32,
+    /// Sum of absolute differences of 8x8 samples from their mean.
+    pub(crate) deviation_8: fn(Rows<'_>) -> u32,
     /// A quarter of the sum of the absolute Hadamard coefficients of 8x8 samples less their mean.
     pub(crate) activity_8: fn(Rows<'_>) -> u32,
     /// Copies 16x16 samples of a reference, interpolated.
@@ -69,10 +98,10 @@ pub(crate) struct Kernels {
     pub(crate) copy: fn([Rows<'_>; 3], [RowsMut<'_>; 3]),
     /// Copies 8x8 samples of a reference, interpolated, to rows [`STRIDE`] apart.
     pub(crate) predict_8: fn(reference: &[u8], stride: usize, Fraction, &mut [u8]),
-    /// Differences of two blocks side by side, transformed; coefficients are orthonormal ones times 8.
-    pub(crate) forward_2: fn(&[u8; 128], &[u8; 128], &mut [Block; 2]),
-    /// Divides magnitudes; bit i of the result is set if level i is not zero.
-    pub(crate) quantize: fn(&Block, Divisor, &mut Block) -> u64,
+    /// Transforms the differences of two blocks side by side, and divides their coefficients, which are orthonormal ones
+    /// times 8.
+    pub(crate) quantize_2:
+        fn(&PairSamples, &PairSamples, &Divisor, &mut [Block; 2], PairLevels<'_>) -> [Quantized; 2],
     /// Adds the inverse transform of coefficients (-2047 to 2047) to 8x8 samples. In the order of transmission, those
     /// after `last` are zero.
     pub(crate) inverse_add: fn(&Block, last: u32, &mut [u8]),
@@ -89,19 +118,21 @@ impl Kernels {
     pub(crate) fn new(level: Level) -> Self {
         let scalar = Self {
             sad_16: scalar::sad_16,
+            sads_16: scalar::sads_16,
             sad_16_half: scalar::sad_16_half,
             sad_16_beside: scalar::sad_16_beside,
             sad_8: scalar::sad_8,
+            sads_8: scalar::sads_8,
             sad_8_beside: scalar::sad_8_beside,
             satd_16: scalar::satd_16,
             satd_8: scalar::satd_8,
             activity_16: scalar::activity_16,
+            deviation_8: scalar::deviation_8,
             activity_8: scalar::activity_8,
             predict_16: scalar::predict_16,
             predict_8: scalar::predict_8,
             copy: scalar::copy,
-            forward_2: scalar::forward_2,
-            quantize: scalar::quantize,
+            quantize_2: scalar::quantize_2,
             inverse_add: scalar::inverse_add,
             halve: scalar::halve,
             squared_errors: scalar::squared_errors,

@@ -1,6 +1,6 @@
 //! What every kernel computes, in plain code.
 
-use super::{Block, Divisor, Fraction, Rows, RowsMut, STRIDE};
+use super::{Block, Divisor, Fraction, PairLevels, PairSamples, Places, Quantized, Rows, RowsMut, STRIDE};
 
 fn sad<const SIZE: usize>((a, a_stride): Rows<'_>, (b, b_stride): Rows<'_>) -> u32 {
     (0..SIZE)
@@ -15,8 +15,16 @@ pub(super) fn sad_16(source: &[u8; 256], reference: &[u8], stride: usize) -> u32
     sad::<16>((source, STRIDE), (reference, stride))
 }
 
+pub(super) fn sads_16(source: &[u8; 256], places: Places<'_>, stride: usize) -> [u32; 3] {
+    places.map(|place| sad_16(source, place, stride))
+}
+
 pub(super) fn sad_8(a: Rows<'_>, b: Rows<'_>) -> u32 {
     sad::<8>(a, b)
+}
+
+pub(super) fn sads_8(source: Rows<'_>, places: Places<'_>, stride: usize) -> [u32; 3] {
+    places.map(|place| sad_8(source, (place, stride)))
 }
 
 pub(super) fn sad_16_half(source: &[u8; 256], reference: &[u8], stride: usize, fraction: Fraction) -> u32 {
@@ -133,8 +141,11 @@ fn mean(rows: Rows<'_>) -> u8 {
 }
 
 pub(super) fn activity_16(samples: &[u8; 256]) -> u32 {
-    let deviation = |rows| sad_8(rows, (&[mean(rows); 8], 0));
-    [0, 8, 128, 136].map(|at| deviation((&samples[at..], STRIDE))).iter().sum()
+    [0, 8, 128, 136].map(|at| deviation_8((&samples[at..], STRIDE))).iter().sum()
+}
+
+pub(super) fn deviation_8(rows: Rows<'_>) -> u32 {
+    sad_8(rows, (&[mean(rows); 8], 0))
 }
 
 pub(super) fn activity_8(rows: Rows<'_>) -> u32 {
@@ -184,15 +195,33 @@ pub(super) fn forward_2(source: &[u8; 128], prediction: &[u8; 128], out: &mut [B
     }
 }
 
-pub(super) fn quantize(coefficients: &Block, divisor: Divisor, levels: &mut Block) -> u64 {
-    let mut mask = 0;
+pub(crate) fn quantize(coefficients: &Block, divisor: &Divisor, levels: &mut Block) -> Quantized {
+    let mut quantized = Quantized { mask: 0, energy: 0, gain: 0 };
     for (i, (c, level)) in coefficients.iter().zip(levels).enumerate() {
-        let sum = (i32::from(c.unsigned_abs()) + i32::from(divisor.offset)).max(0) as u32;
+        let c_magnitude = i32::from(c.unsigned_abs());
+        let sum = (c_magnitude + i32::from(divisor.offset)).max(0) as u32;
         let magnitude = ((sum * u32::from(divisor.reciprocal)) >> 16).min(divisor.most.into()) as i16;
         *level = magnitude * c.signum();
-        mask |= u64::from(magnitude != 0) << i;
+        quantized.energy += c_magnitude.pow(2) as u32;
+        if magnitude != 0 {
+            quantized.mask |= 1 << i;
+            let coded = i32::from(magnitude * divisor.step + divisor.rest);
+            quantized.gain += coded * (coded - 2 * c_magnitude);
+        }
     }
-    mask
+    quantized
+}
+
+pub(super) fn quantize_2(
+    source: &PairSamples,
+    prediction: &PairSamples,
+    divisor: &Divisor,
+    coefficients: &mut [Block; 2],
+    [first, second]: PairLevels<'_>,
+) -> [Quantized; 2] {
+    forward_2(source, prediction, coefficients);
+    let [a, b] = coefficients;
+    [quantize(a, divisor, first), quantize(b, divisor, second)]
 }
 
 /// 2^14 * sqrt(2) * cos(k pi / 16), but one less for k = 4.

@@ -52,6 +52,8 @@ fn measures_and_predictions_are_the_same_at_every_level() {
             assert_eq!(sads(kernels), sads(scalar));
         }
         assert_eq!((kernels.sad_16)(&a, reference, stride), (scalar.sad_16)(&a, reference, stride));
+        let places = [0, 1, round % 3].map(|x| &reference[x..]);
+        assert_eq!((kernels.sads_16)(&a, places, stride), (scalar.sads_16)(&a, places, stride));
         let (a_8, b_8, r_8) = ((&a[8..], STRIDE), (&b[136..], STRIDE), (reference, stride));
         for (a, b) in [(a_8, r_8), (a_8, b_8), (r_8, (&b[..8], 0))] {
             assert_eq!((kernels.sad_8)(a, b), (scalar.sad_8)(a, b));
@@ -60,6 +62,9 @@ fn measures_and_predictions_are_the_same_at_every_level() {
         assert_eq!((kernels.activity_16)(&a), (scalar.activity_16)(&a));
         for rows in [a_8, r_8] {
             assert_eq!((kernels.activity_8)(rows), (scalar.activity_8)(rows));
+            assert_eq!((kernels.deviation_8)(rows), (scalar.deviation_8)(rows));
+            let places = [0, 1, round % 5].map(|x| &reference[x..]);
+            assert_eq!((kernels.sads_8)(rows, places, stride), (scalar.sads_8)(rows, places, stride));
         }
         for fraction in 0..4 {
             let sad = |kernels: &Kernels| (kernels.sad_16_half)(&a, reference, stride, fraction);
@@ -100,19 +105,29 @@ fn measures_and_predictions_are_the_same_at_every_level() {
 fn transforms_are_the_same_at_every_level() {
     compare(|scalar, kernels, random, round| {
         let (a, b): ([u8; 128], [u8; 128]) = (random.samples(round), random.samples((round + 1) % 100));
-        let [mut one, mut other] = [[[0; 64]; 2]; 2];
-        (kernels.forward_2)(&a, &b, &mut one);
-        (scalar.forward_2)(&a, &b, &mut other);
-        assert_eq!(one, other);
         let q = round as i16 % 31 + 1;
-        let divisor =
-            Divisor { reciprocal: 65536u32.div_ceil(q as u32 * 16) as u16, offset: 3 * (q - 15), most: 90 };
-        let [mut levels, mut others] = [[0; 64]; 2];
-        let noise = [(); 64].map(|()| random.below(32641) as i16 - 16320);
-        for coefficients in one.into_iter().chain([noise]) {
-            let mask = (kernels.quantize)(&coefficients, divisor, &mut levels);
-            assert_eq!(mask, (scalar.quantize)(&coefficients, divisor, &mut others));
-            assert_eq!(levels, others);
+        let divisor = Divisor {
+            reciprocal: 65536u32.div_ceil(q as u32 * 16) as u16,
+            offset: 3 * (q - 15),
+            most: 90,
+            step: 16 * q,
+            rest: 8 * q,
+        };
+        // Samples that differ where a coefficient is positive or negative make it as large as it gets.
+        let frequency = random.below(64) as usize;
+        let largest: [u8; 128] = std::array::from_fn(|i| {
+            let sign = basis(frequency / 8, i % 8) * basis(frequency % 8, i / STRIDE);
+            if sign > 0.0 { 255 } else { 0 }
+        });
+        let inverted = largest.map(|sample| !sample);
+        for (a, b) in [(&a, &b), (&largest, &inverted), (&inverted, &largest)] {
+            let quantize = |kernels: &Kernels| {
+                let [mut coefficients, [mut first, mut second]] = [[[7; 64]; 2]; 2];
+                let levels = [&mut first, &mut second];
+                let quantized = (kernels.quantize_2)(a, b, &divisor, &mut coefficients, levels);
+                (quantized, coefficients, first, second)
+            };
+            assert_eq!(quantize(kernels), quantize(scalar));
         }
         // All up to the last in the order of transmission, or few, or a large one.
         for last in [0, 1, 2, 5, 9, 10, 30, 63] {
@@ -153,11 +168,27 @@ fn slices_that_are_too_short_are_refused() {
         };
         let block = (&macroblock[..], STRIDE);
         check(end(16, 16), &|from| _ = (kernels.sad_16)(&macroblock, from, WIDE));
+        for short in 0..3 {
+            check(end(16, 16), &|from| {
+                let mut places = [&samples[..]; 3];
+                places[short] = from;
+                _ = (kernels.sads_16)(&macroblock, places, WIDE);
+            });
+        }
         check(end(8, 8), &|from| _ = (kernels.sad_8)(block, (from, WIDE)));
         check(end(8, 8), &|from| _ = (kernels.sad_8)((from, WIDE), block));
         check(end(8, 8), &|from| _ = (kernels.satd_8)(block, (from, WIDE)));
         check(end(8, 8), &|from| _ = (kernels.satd_8)((from, WIDE), block));
         check(end(8, 8), &|from| _ = (kernels.activity_8)((from, WIDE)));
+        check(end(8, 8), &|from| _ = (kernels.deviation_8)((from, WIDE)));
+        check(end(8, 8), &|from| _ = (kernels.sads_8)((from, WIDE), [&samples; 3], WIDE));
+        for short in 0..3 {
+            check(end(8, 8), &|from| {
+                let mut places = [&samples[..]; 3];
+                places[short] = from;
+                _ = (kernels.sads_8)(block, places, WIDE);
+            });
+        }
         check(end(8, 8), &|from| _ = (kernels.sad_8_beside)((from, WIDE), (&samples, 24), false));
         for half in [false, true] {
             let large: &dyn Fn(&mut [u8]) =
@@ -201,11 +232,15 @@ fn slices_that_are_too_short_are_refused() {
     }
 }
 
+/// What frequency `u` adds to place `x`.
+fn basis(u: usize, x: usize) -> f64 {
+    let c = if u == 0 { (1.0f64 / 8.0).sqrt() } else { 0.5 };
+    c * ((2 * x + 1) as f64 * u as f64 * PI / 16.0).cos()
+}
+
 /// The definition (H.263, 6.2.2) in floating point, forward or inverse, of column-by-column coefficients and
 /// row-by-row samples.
 fn analytical(input: &[f64; 64], forward: bool) -> [f64; 64] {
-    let c = |u: usize| if u == 0 { (1.0f64 / 8.0).sqrt() } else { 0.5 };
-    let basis = |u: usize, x: usize| c(u) * ((2 * x + 1) as f64 * u as f64 * PI / 16.0).cos();
     let mut out = [0.0; 64];
     for frequency in 0..64 {
         for place in 0..64 {

@@ -1,7 +1,7 @@
 //! The kernels once for all vectors of 128 bits.
 
 use super::scalar::{self, COS, W};
-use super::{Block, Divisor, Fraction, Kernels, Rows, STRIDE};
+use super::{Block, Divisor, Fraction, Kernels, PairLevels, PairSamples, Places, Quantized, Rows, STRIDE};
 
 /// 16 bytes, 8 values of 16 bits or 4 of 32, as the names of the methods say. A half has 8 bytes.
 pub(super) trait Vector: Copy {
@@ -48,6 +48,8 @@ pub(super) trait Vector: Copy {
     fn shift_right_16<const N: i32>(self) -> Self;
     /// Product with a factor below 2^14 in units of 2^-15, rounded; see `scalar::scale`.
     fn scale_16(self, factor: i16) -> Self;
+    /// The lower 16 bits of products.
+    fn multiply_16(self, other: Self) -> Self;
     /// The upper 16 bits of products without sign.
     fn multiply_high_16(self, other: Self) -> Self;
     /// Values of `self`, then of `other`, in bytes without sign; they saturate.
@@ -77,8 +79,8 @@ pub(super) trait Vector: Copy {
     /// Adds absolute differences of bytes to sums for [`Self::sum_of_sads`].
     fn add_sad(self, a: Self, b: Self) -> Self;
     fn sums_of_sads(self) -> [u32; 2];
-    /// Adds squares of 16-bit values to 32-bit sums.
-    fn add_squares(self, values: Self) -> Self;
+    /// Adds products of 16-bit values to 32-bit sums.
+    fn add_products(self, a: Self, b: Self) -> Self;
     /// `self` times the first factor plus `other` times the second one, in 32 bits: those of the lower halves, and those
     /// of the upper ones.
     fn dot(self, other: Self, factors: [i32; 2]) -> [Self; 2];
@@ -100,19 +102,21 @@ pub(super) trait Vector: Copy {
 pub(super) fn kernels<V: Vector>() -> Kernels {
     Kernels {
         sad_16: sad_16::<V>,
+        sads_16: sads_16::<V>,
         sad_16_half: sad_16_half::<V>,
         sad_16_beside: sad_16_beside::<V>,
         sad_8: sad_8::<V>,
+        sads_8: sads_8::<V>,
         sad_8_beside: sad_8_beside::<V>,
         satd_16: satd_16::<V>,
         satd_8: satd_8::<V>,
         activity_16: activity_16::<V>,
+        deviation_8: deviation_8::<V>,
         activity_8: activity_8::<V>,
         predict_16: predict_16::<V>,
         predict_8: predict_8::<V>,
         copy: scalar::copy,
-        forward_2: forward_2::<V>,
-        quantize: quantize::<V>,
+        quantize_2: quantize_2::<V>,
         inverse_add: inverse_add::<V>,
         halve: halve::<V>,
         squared_errors: squared_errors::<V>,
@@ -211,6 +215,19 @@ fn sad_16<V: Vector>(source: &[u8; 256], reference: &[u8], stride: usize) -> u32
     sad_16_by::<V, 0>(source, (reference, stride))
 }
 
+fn sads_16<V: Vector>(source: &[u8; 256], places: Places<'_>, stride: usize) -> [u32; 3] {
+    let source = Area::new((source, STRIDE), 16, 16);
+    let places = places.map(|place| Area::new((place, stride), 16, 16));
+    let mut sums = [V::zero(); 3];
+    for y in 0..16 {
+        let here = source.row(0, y);
+        for (sum, place) in sums.iter_mut().zip(&places) {
+            *sum = sum.add_sad(here, place.row(0, y));
+        }
+    }
+    sums.map(V::sum_of_sads)
+}
+
 fn sad_16_half<V: Vector>(source: &[u8; 256], reference: &[u8], stride: usize, fraction: Fraction) -> u32 {
     let reference = (reference, stride);
     match fraction {
@@ -265,6 +282,21 @@ pub(super) fn sad_8<V: Vector>(a: Rows<'_>, b: Rows<'_>) -> u32 {
     let (a, b) = (Area::new(a, 8, 8), Area::new(b, 8, 8));
     let sums = (0..4).fold(V::zero(), |sums: V, y| sums.add_sad(a.half_rows(0, y), b.half_rows(0, y)));
     sums.sum_of_sads()
+}
+
+#[inline(always)]
+pub(super) fn sads_8<V: Vector>(source: Rows<'_>, places: Places<'_>, stride: usize) -> [u32; 3] {
+    let source = Area::new(source, 8, 8);
+    let mut sads = [0; 3];
+    for (sad, place) in sads.iter_mut().zip(places) {
+        let place = Area::new((place, stride), 8, 8);
+        let mut sums = V::zero();
+        for y in 0..4 {
+            sums = sums.add_sad(source.half_rows(0, y), place.half_rows(0, y));
+        }
+        *sad = sums.sum_of_sads();
+    }
+    sads
 }
 
 #[inline(always)]
@@ -401,6 +433,20 @@ fn activity_16<V: Vector>(samples: &[u8; 256]) -> u32 {
     deviations.sum_of_sads()
 }
 
+#[inline(always)]
+pub(super) fn deviation_8<V: Vector>(rows: Rows<'_>) -> u32 {
+    let area = Area::new(rows, 8, 8);
+    let (mut sums, mut deviations) = (V::zero(), V::zero());
+    for y in 0..4 {
+        sums = sums.add_sad(area.half_rows(0, y), V::zero());
+    }
+    let mean = V::splat_8(((sums.sum_of_sads() + 32) >> 6) as u8);
+    for y in 0..4 {
+        deviations = deviations.add_sad(area.half_rows(0, y), mean);
+    }
+    deviations.sum_of_sads()
+}
+
 fn activity_8<V: Vector>(rows: Rows<'_>) -> u32 {
     let (sums, sum) = hadamard_sum::<V>(Area::new(rows, 8, 8).block(0, 0));
     // The mean only changes the first coefficient, the sum.
@@ -430,17 +476,6 @@ fn forward_8<V: Vector>(x: [V; 8]) -> [V; 8] {
     ]
 }
 
-fn forward_2<V: Vector>(source: &[u8; 128], prediction: &[u8; 128], out: &mut [Block; 2]) {
-    let (source, prediction) = (Area::new((source, STRIDE), 16, 8), Area::new((prediction, STRIDE), 16, 8));
-    for (x, out) in [0, 8].into_iter().zip(out) {
-        let rows = differences::<V>(source.block(x, 0), prediction.block(x, 0));
-        let columns = forward_8(transpose(forward_8(rows.map(V::shift_left_16::<3>))));
-        for (u, column) in columns.into_iter().enumerate() {
-            column.store_values(column_mut(out, u));
-        }
-    }
-}
-
 #[inline(always)]
 fn column(block: &Block, u: usize) -> &[i16; 8] {
     block[8 * u..].first_chunk().expect("there are 8 columns")
@@ -451,22 +486,48 @@ fn column_mut(block: &mut Block, u: usize) -> &mut [i16; 8] {
     block[8 * u..].first_chunk_mut().expect("there are 8 columns")
 }
 
-fn quantize<V: Vector>(coefficients: &Block, divisor: Divisor, levels: &mut Block) -> u64 {
+/// Divides the coefficients of a block, column by column.
+#[inline(always)]
+fn quantize<V: Vector>(columns: [V; 8], divisor: &Divisor, levels: &mut Block) -> Quantized {
     let (offset, most) = (V::splat_16(divisor.offset), V::splat_16(divisor.most as i16));
     let reciprocal = V::splat_16(divisor.reciprocal as i16);
-    let mut mask = 0;
+    let (step, rest) = (V::splat_16(divisor.step), V::splat_16(divisor.rest));
+    let (mut mask, mut energy, mut gain) = (0, V::zero(), V::zero());
     for pair in 0..4 {
         let magnitudes = [2 * pair, 2 * pair + 1].map(|u| {
-            let c = V::load_values(column(coefficients, u));
+            let c = columns[u];
             let sum = c.abs_16().add_16(offset).max_16(V::zero());
             let magnitude = sum.multiply_high_16(reciprocal).min_16(most);
             let sign = c.negative_16();
             magnitude.xor(sign).sub_16(sign).store_values(column_mut(levels, u));
+            let coded = magnitude.where_zero_16(V::zero(), magnitude.multiply_16(step).add_16(rest));
+            energy = energy.add_products(c, c);
+            gain = gain.add_products(coded, coded.sub_16(c.abs_16()).sub_16(c.abs_16()));
             magnitude
         });
         mask |= u64::from(magnitudes[0].nonzero_16(magnitudes[1])) << (16 * pair);
     }
-    mask
+    Quantized { mask, energy: energy.sum_32(), gain: gain.sum_32() as i32 }
+}
+
+fn quantize_2<V: Vector>(
+    source: &PairSamples,
+    prediction: &PairSamples,
+    divisor: &Divisor,
+    coefficients: &mut [Block; 2],
+    levels: PairLevels<'_>,
+) -> [Quantized; 2] {
+    let (source, prediction) = (Area::new((source, STRIDE), 16, 8), Area::new((prediction, STRIDE), 16, 8));
+    let mut block = |i: usize, levels| {
+        let rows = differences::<V>(source.block(8 * i, 0), prediction.block(8 * i, 0));
+        let columns = forward_8(transpose(forward_8(rows.map(V::shift_left_16::<3>))));
+        for (u, column) in columns.into_iter().enumerate() {
+            column.store_values(column_mut(&mut coefficients[i], u));
+        }
+        quantize(columns, divisor, levels)
+    };
+    let [first, second] = levels;
+    [block(0, first), block(1, second)]
 }
 
 /// Inverse DCT across 8 vectors, of which only the first `N` (4 or 8) may differ from zero, shifted right; see
@@ -554,7 +615,8 @@ fn halve<V: Vector>(top: &[u8], bottom: &[u8], out: &mut [u8]) {
 #[inline(always)]
 fn add_squared_errors<V: Vector>([low, high]: [V; 2], a: V, b: V) -> [V; 2] {
     let difference = a.difference_8(b);
-    [low.add_squares(difference.widen_low()), high.add_squares(difference.widen_high())]
+    let (d, e) = (difference.widen_low(), difference.widen_high());
+    [low.add_products(d, d), high.add_products(e, e)]
 }
 
 fn squared_errors<V: Vector>(a: &[u8; 384], b: &[u8; 384]) -> [u32; 6] {

@@ -2,8 +2,8 @@
 
 use super::{Mv, MvLimits};
 use crate::kernels::{Kernels, STRIDE};
+use crate::macroblock::component_bits;
 use crate::planes::{CodedPlane, MbSamples};
-use crate::tables::MVD;
 
 /// A vector and what it costs.
 #[derive(Clone, Copy, Debug)]
@@ -28,14 +28,14 @@ pub(crate) struct Search<'a> {
     pub(crate) lambda: u32,
     /// Whether half samples are judged by Hadamard-transformed differences.
     pub(crate) satd: bool,
+    /// Cost from which on no step is worth trying.
+    pub(crate) hopeless: u32,
     /// Cost below which a seed is good enough to skip the wide steps.
     pub(crate) good: u32,
 }
 
-/// Seeds of a search at most.
-const MAX_SEEDS: usize = 8;
-/// Steps to the neighbours of a vector, in the order of [`Kernels::sad_16_beside`].
-const DIAMOND: [(i16, i16); 4] = [(0, -1), (-1, 0), (1, 0), (0, 1)];
+/// No step, and those to the neighbours of a vector in the order of [`Kernels::sad_16_beside`].
+const STEPS: [(i16, i16); 5] = [(0, 0), (0, -1), (-1, 0), (1, 0), (0, 1)];
 /// Wider steps, around the clock.
 const HEXAGON: [(i16, i16); 6] = [(-2, 0), (-1, -2), (1, -2), (2, 0), (1, 2), (-1, 2)];
 
@@ -43,7 +43,10 @@ impl Search<'_> {
     /// Searches 16x16 samples from `seeds` on.
     pub(crate) fn macroblock(&self, seeds: &[Mv]) -> Found {
         let sad = |mv: Mv| (self.kernels.sad_16)(self.source.luma(), self.at(mv), self.reference.stride);
-        let mut best = self.seed(seeds, &sad);
+        let mut best = self.seed_16(seeds);
+        if best.cost >= self.hopeless {
+            return best;
+        }
         if best.cost >= self.good {
             self.wide_steps(&sad, &mut best);
         }
@@ -77,21 +80,35 @@ impl Search<'_> {
         self.reference.at(self.x as isize + isize::from(mv.x >> 1), self.y as isize + isize::from(mv.y >> 1))
     }
 
-    /// The best of the seeds, rounded to full samples.
-    fn seed(&self, seeds: &[Mv], difference: &impl Fn(Mv) -> u32) -> Found {
-        let mut best = Found { mv: Mv { x: i16::MIN, y: 0 }, cost: u32::MAX };
-        let whole = |component: i16, most: i16| (component & !1).clamp(MvLimits::MIN, most & !1);
-        let mut tried = [best.mv; MAX_SEEDS];
-        let mut count = 0;
-        for seed in seeds {
-            let mv = Mv { x: whole(seed.x, self.limits.max_x), y: whole(seed.y, self.limits.max_y) };
-            if !tried[..count].contains(&mv) {
-                self.try_mv(mv, difference, &mut best);
-                tried[count] = mv;
-                count += 1;
+    /// The best of the seeds of 16x16 samples, rounded to full samples.
+    fn seed_16(&self, seeds: &[Mv]) -> Found {
+        let mut best = Found { mv: Mv::ZERO, cost: u32::MAX };
+        for seeds in seeds.chunks(3) {
+            let mv = |i: usize| self.whole(seeds[i.min(seeds.len() - 1)]);
+            let mvs = [mv(0), mv(1), mv(2)];
+            let places = [self.at(mvs[0]), self.at(mvs[1]), self.at(mvs[2])];
+            let sads = (self.kernels.sads_16)(self.source.luma(), places, self.reference.stride);
+            for (mv, sad) in mvs.into_iter().zip(sads) {
+                let found = Found { mv, cost: self.lambda * mvd_bits(mv, self.predictor) + 16 * sad };
+                best = if found.cost < best.cost { found } else { best };
             }
         }
         best
+    }
+
+    /// The best of the seeds, rounded to full samples.
+    fn seed(&self, seeds: &[Mv], difference: &impl Fn(Mv) -> u32) -> Found {
+        let mut best = Found { mv: Mv { x: i16::MIN, y: 0 }, cost: u32::MAX };
+        for &seed in seeds {
+            self.try_mv(self.whole(seed), difference, &mut best);
+        }
+        best
+    }
+
+    /// The nearest legal vector to a full sample.
+    fn whole(&self, mv: Mv) -> Mv {
+        let whole = |component: i16, most: i16| (component & !1).clamp(MvLimits::MIN, most & !1);
+        Mv { x: whole(mv.x, self.limits.max_x), y: whole(mv.y, self.limits.max_y) }
     }
 
     /// [`Self::narrow_steps`] of 16x16 samples.
@@ -130,18 +147,28 @@ impl Search<'_> {
     }
 
     /// Goes to the best of four neighbours with known differences, if it is legal and better.
+    ///
+    /// All are compared as numbers that hold the step in their low bits, which takes no branches.
     fn step(&self, length: i16, sads: [u32; 4], best: &mut Found) {
-        let centre = best.mv;
-        for ((x, y), sad) in DIAMOND.into_iter().zip(sads) {
-            if 16 * sad >= best.cost {
-                continue;
-            }
-            let mv = Mv { x: centre.x + length * x, y: centre.y + length * y };
-            let cost = self.lambda * mvd_bits(mv, self.predictor) + 16 * sad;
-            if cost < best.cost && self.limits.contain(mv) {
-                *best = Found { mv, cost };
-            }
+        let Mv { x, y } = best.mv;
+        let x_bits = |x: i16| component_bits(x - self.predictor.x);
+        let y_bits = |y: i16| component_bits(y - self.predictor.y);
+        let (left, here_x, right) = (x_bits(x - length), x_bits(x), x_bits(x + length));
+        let (above, here_y, below) = (y_bits(y - length), y_bits(y), y_bits(y + length));
+        let rates = [here_x + above, left + here_y, right + here_y, here_x + below];
+        let legal = [
+            y - length >= MvLimits::MIN,
+            x - length >= MvLimits::MIN,
+            x + length <= self.limits.max_x,
+            y + length <= self.limits.max_y,
+        ];
+        let mut least = best.cost << 3;
+        for i in 0..4 {
+            let choice = (self.lambda * rates[i] + 16 * sads[i]) << 3 | (i as u32 + 1);
+            least = if legal[i] { least.min(choice) } else { least };
         }
+        let (step_x, step_y) = STEPS[(least & 7) as usize];
+        *best = Found { mv: Mv { x: x + length * step_x, y: y + length * step_y }, cost: least >> 3 };
     }
 
     /// Goes to the best of the four nearest neighbours as long as there is a better one.
@@ -149,7 +176,7 @@ impl Search<'_> {
         let mut before = best.mv;
         loop {
             let centre = best.mv;
-            for (x, y) in DIAMOND {
+            for &(x, y) in &STEPS[1..] {
                 let mv = Mv { x: centre.x + 2 * x, y: centre.y + 2 * y };
                 if mv != before {
                     self.try_mv(mv, difference, best);
@@ -229,21 +256,9 @@ impl Search<'_> {
     }
 }
 
-/// Bits of one component of MVD, by the difference modulo 64.
-static MVD_BITS: [u8; 64] = {
-    let mut bits = [1; 64];
-    let mut i = 1;
-    while i < 64 {
-        bits[i] = MVD[if i < 32 { i } else { 64 - i }].len + 1;
-        i += 1;
-    }
-    bits
-};
-
 /// Bits of the MVD of a vector.
 pub(crate) fn mvd_bits(mv: Mv, predictor: Mv) -> u32 {
-    let bits = |difference: i16| u32::from(MVD_BITS[(difference & 63) as usize]);
-    bits(mv.x - predictor.x) + bits(mv.y - predictor.y)
+    component_bits(mv.x - predictor.x) + component_bits(mv.y - predictor.y)
 }
 
 #[cfg(test)]
@@ -256,8 +271,7 @@ mod tests {
     fn the_table_of_bits_counts_what_is_written() {
         for x in -32..32 {
             let mut counter = BitCounter::new();
-            write_mvd(&mut counter, x);
-            write_mvd(&mut counter, -7);
+            write_mvd(&mut counter, Mv { x, y: -7 });
             assert_eq!(u64::from(mvd_bits(Mv { x, y: -5 }, Mv { x: 0, y: 2 })), counter.bits());
         }
     }

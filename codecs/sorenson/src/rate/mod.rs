@@ -213,6 +213,12 @@ impl RateControl {
         self
     }
 
+    /// Whether it is [`recording`](Self::recording).
+    #[must_use]
+    pub fn is_recording(&self) -> bool {
+        self.first_pass.is_some()
+    }
+
     /// What was remembered, if it was [`recording`](Self::recording).
     #[must_use]
     pub fn into_first_pass(self) -> Option<FirstPass> {

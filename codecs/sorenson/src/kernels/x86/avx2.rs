@@ -3,7 +3,9 @@
 use super::Sse2;
 use crate::kernels::scalar::{self, COS, W};
 use crate::kernels::vector;
-use crate::kernels::{Block, Divisor, Fraction, Kernels, Rows, RowsMut, STRIDE};
+use crate::kernels::{
+    Block, Divisor, Fraction, Kernels, PairLevels, PairSamples, Places, Quantized, Rows, RowsMut, STRIDE,
+};
 use oggflv_common::simd::{Isa, Level};
 use std::arch::x86_64::*;
 
@@ -22,18 +24,20 @@ pub(in crate::kernels) fn kernels(level: Level) -> Kernels {
     }
     Kernels {
         sad_16: enter!(sad_16(source: &[u8; 256], reference: &[u8], stride: usize) -> u32),
+        sads_16: enter!(sads_16(source: &[u8; 256], places: Places<'_>, stride: usize) -> [u32; 3]),
         sad_16_half: enter!(sad_16_half(source: &[u8; 256], reference: &[u8], stride: usize, fraction: Fraction) -> u32),
         sad_16_beside: enter!(sad_16_beside(source: &[u8; 256], reference: &[u8], stride: usize, half: bool) -> [u32; 4]),
         sad_8: enter!(sad_8(a: Rows<'_>, b: Rows<'_>) -> u32),
+        sads_8: enter!(sads_8(source: Rows<'_>, places: Places<'_>, stride: usize) -> [u32; 3]),
         sad_8_beside: enter!(sad_8_beside(source: Rows<'_>, reference: Rows<'_>, half: bool) -> [u32; 4]),
         satd_16: enter!(satd_16(source: &[u8; 256], reference: &[u8], stride: usize, fraction: Fraction) -> u32),
         satd_8: enter!(satd_8(a: Rows<'_>, b: Rows<'_>) -> u32),
         activity_16: enter!(activity_16(samples: &[u8; 256]) -> u32),
+        deviation_8: enter!(deviation_8(rows: Rows<'_>) -> u32),
         activity_8: enter!(activity_8(rows: Rows<'_>) -> u32),
         predict_16: enter!(predict_16(reference: &[u8], stride: usize, fraction: Fraction, out: &mut [u8; 256])),
         predict_8: enter!(predict_8(reference: &[u8], stride: usize, fraction: Fraction, out: &mut [u8])),
-        forward_2: enter!(forward_2(source: &[u8; 128], prediction: &[u8; 128], out: &mut [Block; 2])),
-        quantize: enter!(quantize(coefficients: &Block, divisor: Divisor, levels: &mut Block) -> u64),
+        quantize_2: enter!(quantize_2(source: &PairSamples, prediction: &PairSamples, divisor: &Divisor, coefficients: &mut [Block; 2], levels: PairLevels<'_>) -> [Quantized; 2]),
         inverse_add: enter!(inverse_add(coefficients: &Block, last: u32, samples: &mut [u8])),
         halve: enter!(halve(top: &[u8], bottom: &[u8], out: &mut [u8])),
         squared_errors: enter!(squared_errors(a: &[u8; 384], b: &[u8; 384]) -> [u32; 6]),
@@ -189,6 +193,22 @@ fn sad_16(source: &[u8; 256], reference: &[u8], stride: usize) -> u32 {
     sum_64(sums)
 }
 
+#[target_feature(enable = "avx2")]
+fn sads_16(source: &[u8; 256], [a, b, c]: Places<'_>, stride: usize) -> [u32; 3] {
+    let rows = |place| Reference::new(place, stride, 15, 16);
+    let places = [rows(a), rows(b), rows(c)];
+    let mut sums = [_mm256_setzero_si256(); 3];
+    for y in (0..16).step_by(2) {
+        let here = load_32(source, y * STRIDE);
+        for (sum, place) in sums.iter_mut().zip(&places) {
+            *sum = _mm256_add_epi32(*sum, _mm256_sad_epu8(here, place.pair::<1>(y, 0)));
+        }
+    }
+    let [first, second, third] = sums;
+    let [first, second, third, _] = four_sums([first, second, third, _mm256_setzero_si256()]);
+    [first, second, third]
+}
+
 /// Rows `y` and `y + APART` of 16 reference samples, interpolated.
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -327,6 +347,16 @@ impl<'a> Square<'a> {
 #[target_feature(enable = "avx2")]
 fn sad_8(a: Rows<'_>, b: Rows<'_>) -> u32 {
     vector::sad_8::<Sse2>(a, b)
+}
+
+#[target_feature(enable = "avx2")]
+fn sads_8(source: Rows<'_>, places: Places<'_>, stride: usize) -> [u32; 3] {
+    vector::sads_8::<Sse2>(source, places, stride)
+}
+
+#[target_feature(enable = "avx2")]
+fn deviation_8(rows: Rows<'_>) -> u32 {
+    vector::deviation_8::<Sse2>(rows)
 }
 
 #[target_feature(enable = "avx2")]
@@ -641,37 +671,56 @@ fn forward_8(x: [__m256i; 8]) -> [__m256i; 8] {
     ]
 }
 
+/// Stores two columns of both blocks, of which the first is in the lower halves.
+#[inline]
 #[target_feature(enable = "avx2")]
-fn forward_2(source: &[u8; 128], prediction: &[u8; 128], out: &mut [Block; 2]) {
-    let rows = differences(source, prediction).map(|row| _mm256_slli_epi16(row, 3));
-    let columns = forward_8(transpose(forward_8(rows)));
-    let [first, second] = out;
-    for i in 0..4 {
-        let (a, b) = (columns[2 * i], columns[2 * i + 1]);
-        store_columns(first, i, _mm256_permute2x128_si256(a, b, 0x20));
-        store_columns(second, i, _mm256_permute2x128_si256(a, b, 0x31));
-    }
+fn store_pairs([first, second]: PairLevels<'_>, i: usize, [a, b]: [__m256i; 2]) {
+    store_columns(first, i, _mm256_permute2x128_si256(a, b, 0x20));
+    store_columns(second, i, _mm256_permute2x128_si256(a, b, 0x31));
 }
 
 #[target_feature(enable = "avx2")]
-fn quantize(coefficients: &Block, divisor: Divisor, levels: &mut Block) -> u64 {
-    let offset = _mm256_set1_epi16(divisor.offset);
-    let reciprocal = _mm256_set1_epi16(divisor.reciprocal as i16);
-    let most = _mm256_set1_epi16(divisor.most as i16);
-    let mut quotients = [_mm256_setzero_si256(); 4];
-    for (i, quotient) in quotients.iter_mut().enumerate() {
-        let c = load_columns(coefficients, i);
-        let sum = _mm256_max_epi16(_mm256_add_epi16(_mm256_abs_epi16(c), offset), _mm256_setzero_si256());
-        *quotient = _mm256_min_epi16(_mm256_mulhi_epu16(sum, reciprocal), most);
-        store_columns(levels, i, _mm256_sign_epi16(*quotient, c));
-    }
+fn quantize_2(
+    source: &PairSamples,
+    prediction: &PairSamples,
+    divisor: &Divisor,
+    coefficients: &mut [Block; 2],
+    [first, second]: PairLevels<'_>,
+) -> [Quantized; 2] {
+    let rows = differences(source, prediction).map(|row| _mm256_slli_epi16(row, 3));
+    let columns = forward_8(transpose(forward_8(rows)));
     let zero = _mm256_setzero_si256();
-    let mask = |a: __m256i, b: __m256i| {
-        // Packing takes halves in turn; the permutation puts the quarters back in order.
-        let packed = _mm256_permute4x64_epi64(_mm256_packs_epi16(a, b), 0xD8);
-        !_mm256_movemask_epi8(_mm256_cmpeq_epi8(packed, zero)) as u32
-    };
-    u64::from(mask(quotients[0], quotients[1])) | u64::from(mask(quotients[2], quotients[3])) << 32
+    let (offset, most) = (_mm256_set1_epi16(divisor.offset), _mm256_set1_epi16(divisor.most as i16));
+    let reciprocal = _mm256_set1_epi16(divisor.reciprocal as i16);
+    let (step, rest) = (_mm256_set1_epi16(divisor.step), _mm256_set1_epi16(divisor.rest));
+    let (mut masks, mut energies, mut gains) = ([0; 2], zero, zero);
+    for i in 0..4 {
+        let pair = [columns[2 * i], columns[2 * i + 1]];
+        let (mut magnitudes, mut levels) = ([zero; 2], [zero; 2]);
+        for ((magnitude, level), c) in magnitudes.iter_mut().zip(&mut levels).zip(pair) {
+            let absolute = _mm256_abs_epi16(c);
+            let sum = _mm256_max_epi16(_mm256_add_epi16(absolute, offset), zero);
+            *magnitude = _mm256_min_epi16(_mm256_mulhi_epu16(sum, reciprocal), most);
+            *level = _mm256_sign_epi16(*magnitude, c);
+            let coded = _mm256_add_epi16(_mm256_mullo_epi16(*magnitude, step), rest);
+            let coded = _mm256_and_si256(coded, _mm256_cmpgt_epi16(*magnitude, zero));
+            let error = _mm256_sub_epi16(_mm256_sub_epi16(coded, absolute), absolute);
+            energies = _mm256_add_epi32(energies, _mm256_madd_epi16(c, c));
+            gains = _mm256_add_epi32(gains, _mm256_madd_epi16(coded, error));
+        }
+        store_pairs(coefficients.each_mut(), i, pair);
+        store_pairs([&mut *first, &mut *second], i, levels);
+        let packed = _mm256_packs_epi16(magnitudes[0], magnitudes[1]);
+        let bits = !_mm256_movemask_epi8(_mm256_cmpeq_epi8(packed, zero)) as u32;
+        masks[0] |= u64::from(bits & 0xFFFF) << (16 * i);
+        masks[1] |= u64::from(bits >> 16) << (16 * i);
+    }
+    let sums = _mm256_hadd_epi32(energies, gains);
+    let sums = _mm256_hadd_epi32(sums, sums);
+    let [first, second] = [_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1)]
+        .map(|sums| _mm_cvtsi128_si64(sums) as u64);
+    let quantized = |mask, sums: u64| Quantized { mask, energy: sums as u32, gain: (sums >> 32) as i32 };
+    [quantized(masks[0], first), quantized(masks[1], second)]
 }
 
 /// Two factors for `_mm256_madd_epi16`, in all lanes.

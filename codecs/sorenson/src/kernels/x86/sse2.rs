@@ -94,6 +94,7 @@ impl Vector for Sse2 {
         negative_16(a) => _mm_srai_epi16(a, 15);
         shift_left_16<N>(a) => _mm_slli_epi16(a, N);
         shift_right_16<N>(a) => _mm_srli_epi16(a, N);
+        multiply_16(a, b) => _mm_mullo_epi16(a, b);
         multiply_high_16(a, b) => _mm_mulhi_epu16(a, b);
         narrow_16(a, b) => _mm_packus_epi16(a, b);
 
@@ -110,7 +111,7 @@ impl Vector for Sse2 {
         high_halves(a, b) => _mm_unpackhi_epi64(a, b);
 
         add_sad(sums, a, b) => _mm_add_epi64(sums, _mm_sad_epu8(a, b));
-        add_squares(sums, a) => _mm_add_epi32(sums, _mm_madd_epi16(a, a));
+        add_products(sums, a, b) => _mm_add_epi32(sums, _mm_madd_epi16(a, b));
     }
 
     #[inline(always)]
