@@ -25,7 +25,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-// Allowed in the scaler's vector kernels only.
+// Allowed in the vector kernels of the scaler and the resampler only.
 #![deny(unsafe_code)]
 
 mod comments;

@@ -3,6 +3,7 @@
 //! [`Downmix`] brings the channels to one or two, [`Resampler`] the rate to [`flv_rate`].
 
 mod downmix;
+mod kernels;
 mod polyphase;
 
 pub use downmix::Downmix;

@@ -5,7 +5,10 @@
 //! phase, of that time. All arithmetic is in a fixed order, without fused operations, and the weights come
 //! from `libm`, so the same samples come out on every machine.
 
+use oggflv_common::simd::Level;
+
 use super::Error;
+use super::kernels::{Kernels, LANES, WeightedSums};
 
 /// Highest sample rate, in Hz.
 const MAX_RATE: u32 = 768_000;
@@ -27,9 +30,6 @@ const HALF_LENGTH: u32 = 72;
 
 /// Attenuation of the stop band, in dB.
 const ATTENUATION: f64 = 110.0;
-
-/// Partial sums that a weighted sum is made of, lane by lane; the taps are a multiple of it.
-const LANES: usize = 16;
 
 /// Most weights in a table with a row for each phase: 1 MB. Larger ones are interpolated.
 const MAX_WEIGHTS: usize = 1 << 18;
@@ -54,13 +54,19 @@ pub struct Resampler {
     step: (u64, u64),
     /// A channel's source samples that are still needed, preceded by silence at the beginning.
     history: Vec<Vec<f32>>,
-    /// Index in `history` of the source sample at or before the next output sample.
-    index: usize,
-    /// Time of the next output sample after that source sample, in units of `1 / step.1` samples.
-    phase: u64,
+    place: Place,
     /// Source samples taken, a channel.
     taken: u64,
-    /// Samples returned, a channel.
+}
+
+/// Where the next output sample stands.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Index in the history of the source sample at or before it.
+    index: usize,
+    /// Time after that source sample, in units of `1 / step.1` samples.
+    phase: u64,
+    /// Output samples before it.
     returned: u64,
 }
 
@@ -89,10 +95,8 @@ impl Resampler {
             filter,
             step: (step.0.into(), step.1.into()),
             history: vec![vec![0.0; before]; channels],
-            index: before,
-            phase: 0,
+            place: Place { index: before, phase: 0, returned: 0 },
             taken: 0,
-            returned: 0,
         })
     }
 
@@ -131,37 +135,28 @@ impl Resampler {
     /// been returned.
     fn run(&mut self, total: u64) -> Vec<Vec<f32>> {
         let Some(filter) = &self.filter else { return vec![Vec::new(); self.history.len()] };
-        let half = filter.taps / 2;
-        let (from, to) = self.step;
-        let (whole, part) = ((from / to) as usize, from % to);
-        let (mut index, mut phase, mut count) = (self.index, self.phase, 0);
+        let mut place = self.place;
         let mut output = Vec::with_capacity(self.history.len());
-        for history in &self.history {
-            (index, phase, count) = (self.index, self.phase, 0);
-            let mut channel = Vec::new();
-            while index + half < history.len() && self.returned + count < total {
-                channel.push(filter.apply(&history[index + 1 - half..=index + half], phase));
-                count += 1;
-                index += whole;
-                phase += part;
-                if phase >= to {
-                    (index, phase) = (index + 1, phase - to);
-                }
+        // Weights are loaded once for two channels.
+        for histories in self.history.chunks(2) {
+            place = self.place;
+            match histories {
+                [a, b] => output.extend(filter.run([a, b], filter.kernels.two, self.step, &mut place, total)),
+                one => output.extend(filter.run([&one[0]], filter.kernels.one, self.step, &mut place, total)),
             }
-            output.push(channel);
         }
-        (self.index, self.phase, self.returned) = (index, phase, self.returned + count);
-        self.forget(half);
+        self.place = place;
+        self.forget(filter.taps / 2);
         output
     }
 
     /// Drops the source samples before the next output sample's first tap.
     fn forget(&mut self, half: usize) {
-        let done = (self.index + 1 - half).min(self.history[0].len());
+        let done = (self.place.index + 1 - half).min(self.history[0].len());
         for history in &mut self.history {
             history.drain(..done);
         }
-        self.index -= done;
+        self.place.index -= done;
     }
 }
 
@@ -176,6 +171,7 @@ struct Filter {
     /// Number of rows in a sample, if they are interpolated between: then there is one more at the end.
     /// Otherwise each phase has its own.
     interpolated: Option<u64>,
+    kernels: Kernels,
 }
 
 impl Filter {
@@ -191,17 +187,54 @@ impl Filter {
         for row in 0..rows + u32::from(!exact) {
             push_row(&mut weights, taps, f64::from(row) / f64::from(rows), scale);
         }
-        Self { taps, weights, phases: to.into(), interpolated: (!exact).then_some(rows.into()) }
+        let interpolated = (!exact).then_some(rows.into());
+        Self { taps, weights, phases: to.into(), interpolated, kernels: Kernels::new(Level::active()) }
     }
 
-    /// The output sample at `phase`, from the `taps` source samples around it.
-    fn apply(&self, source: &[f32], phase: u64) -> f32 {
-        let row = |row: u64| &self.weights[row as usize * self.taps..][..self.taps];
-        let Some(rows) = self.interpolated else { return weighted_sum(source, row(phase)) };
+    /// The output samples of some channels from `place` on, until their source or `total` ends.
+    fn run<const N: usize>(
+        &self,
+        histories: [&Vec<f32>; N],
+        weighted_sums: WeightedSums<N>,
+        (from, to): (u64, u64),
+        place: &mut Place,
+        total: u64,
+    ) -> [Vec<f32>; N] {
+        let (whole, part) = ((from / to) as usize, from % to);
+        let half = self.taps / 2;
+        let mut output = [const { Vec::new() }; N];
+        while place.index + half < histories[0].len() && place.returned < total {
+            let mut sources = [&[][..]; N];
+            for (source, history) in sources.iter_mut().zip(histories) {
+                *source = &history[place.index + 1 - half..=place.index + half];
+            }
+            let samples = self.apply(sources, weighted_sums, place.phase);
+            for (output, sample) in output.iter_mut().zip(samples) {
+                output.push(sample);
+            }
+            place.returned += 1;
+            place.index += whole;
+            place.phase += part;
+            if place.phase >= to {
+                (place.index, place.phase) = (place.index + 1, place.phase - to);
+            }
+        }
+        output
+    }
+
+    /// The output samples at `phase`, from the `taps` source samples of each channel around it.
+    fn apply<const N: usize>(
+        &self,
+        sources: [&[f32]; N],
+        weighted_sums: WeightedSums<N>,
+        phase: u64,
+    ) -> [f32; N] {
+        let sums = |row: u64| weighted_sums(sources, &self.weights[row as usize * self.taps..][..self.taps]);
+        let Some(rows) = self.interpolated else { return sums(phase) };
         let position = phase * rows;
         let (index, rest) = (position / self.phases, position % self.phases);
-        let (a, b) = (weighted_sum(source, row(index)), weighted_sum(source, row(index + 1)));
-        a + (b - a) * (rest as f32 / self.phases as f32)
+        let (a, b) = (sums(index), sums(index + 1));
+        std::array::from_fn(|i| a[i] + (b[i] - a[i]) * (rest as f32 / self.phases as f32))
     }
 }
 
@@ -238,28 +271,6 @@ fn bessel_i0(x: f64) -> f64 {
         n += 1.0;
     }
     sum
-}
-
-/// The sum of `source` weighted by `weights`, made of `LANES` partial sums that are added in fixed order:
-/// one that vector units of any width can keep.
-fn weighted_sum(source: &[f32], weights: &[f32]) -> f32 {
-    let mut sums = [0.0; 4];
-    partial_sums(source, weights, &mut sums);
-    (sums[0] + sums[2]) + (sums[1] + sums[3])
-}
-
-/// Not inlined: next to the final sum the compiler would split the vectors to suit that.
-#[inline(never)]
-fn partial_sums(source: &[f32], weights: &[f32], sums: &mut [f32; 4]) {
-    let mut lanes = [0.0; LANES];
-    for (source, weights) in source.chunks_exact(LANES).zip(weights.chunks_exact(LANES)) {
-        for lane in 0..LANES {
-            lanes[lane] += source[lane] * weights[lane];
-        }
-    }
-    for lane in 0..4 {
-        sums[lane] = (lanes[lane] + lanes[lane + 8]) + (lanes[lane + 4] + lanes[lane + 12]);
-    }
 }
 
 fn gcd(a: u32, b: u32) -> u32 {

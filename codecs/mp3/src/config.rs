@@ -41,6 +41,14 @@ impl Config {
         Self { sample_rate, channels, bitrate: Self::nearest_bitrate(sample_rate, bitrate) }
     }
 
+    /// The sampling rate, in Hz, at which sound of `sample_rate` is best encoded with `bitrate` (bit/s): 32 kHz if it is
+    /// higher and a channel gets no more than 48 kbit/s, or else its own. In the same time there are as many lines below
+    /// 16 kHz, each of them narrower, so that tones take fewer bits.
+    #[must_use]
+    pub fn advised_sample_rate(sample_rate: u32, channels: usize, bitrate: u32) -> u32 {
+        if bitrate as usize <= 48_000 * channels { sample_rate.min(32_000) } else { sample_rate }
+    }
+
     /// The legal bitrate (bit/s) nearest to `wanted` at `sample_rate`, the higher one of two equally near ones. For
     /// an illegal sampling rate it is one of MPEG-1.
     #[must_use]
@@ -71,7 +79,7 @@ pub(crate) enum Version {
 pub(crate) enum Supply {
     /// Less than 0.9 bits for a sample: 64 kbit/s at 44.1 kHz in stereo.
     Scarce,
-    /// More: 96 kbit/s and above.
+    /// More: 64 kbit/s at 32 kHz, 96 at 44.1 kHz.
     Ample,
     /// What a high constant quality takes: no band takes bits from another.
     Unlimited,
@@ -176,6 +184,21 @@ mod tests {
         assert_eq!(Config::nearest_bitrate(8000, 0), 8000);
         assert_eq!(Config::nearest_bitrate(44100, 144_000), 160_000);
         assert_eq!(Config::nearest_bitrate(44100, 143_999), 128_000);
+    }
+
+    #[test]
+    fn lower_sampling_rates_are_advised_where_bits_are_few() {
+        for (sample_rate, channels, bitrate, expected) in [
+            (44100, 2, 64_000, 32_000),
+            (48000, 2, 96_000, 32_000),
+            (44100, 2, 112_000, 44100),
+            (44100, 1, 48_000, 32_000),
+            (44100, 1, 56_000, 44100),
+            (22050, 2, 64_000, 22050),
+        ] {
+            let advised = Config::advised_sample_rate(sample_rate, channels, bitrate);
+            assert_eq!(advised, expected, "{sample_rate} {channels} {bitrate}");
+        }
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! `wav_to_mp3 IN.wav OUT.mp3 [--bitrate K | --vbr N] [--threads T]`: encodes a WAV file, K in kbit/s (128 by default),
-//! N from 0 (best) to 9. T may be any number of threads from 1 on; the encoder needs one and uses one. The first frame is a Xing or Info header with the delay, so that players cut off what is no input
-//! (mpg123 does; ffmpeg only where the header names LAME or Lavc as the encoder, which would be untrue here).
+//! N from 0 (best) to 9. Up to 48 kbit/s a channel, what has more than 32 kHz is resampled to that. T may be any number of
+//! threads from 1 on; the encoder needs one and uses one. The first frame is a Xing or Info header with the delay, so that
+//! players cut off what is no input (mpg123 does; ffmpeg only where the header names LAME or Lavc as the encoder, which
+//! would be untrue here).
 
+use oggflv::resample::Resampler;
 use oggflv_mp3::{Config, Encoder};
 use std::error::Error;
 use std::fs::File;
@@ -47,20 +50,29 @@ fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
             _ => return Err(USAGE.into()),
         }
     }
+    let mut sample_rate = wav.sample_rate;
     let mut encoder = match (bitrate, quality) {
-        (None, None) => Encoder::new(Config::new(wav.sample_rate, channels, 128_000))?,
-        (Some(bitrate), None) => Encoder::new(Config { sample_rate: wav.sample_rate, channels, bitrate })?,
-        (None, Some(quality)) => Encoder::new_vbr(wav.sample_rate, channels, quality)?,
         (Some(_), Some(_)) => return Err(USAGE.into()),
+        (None, Some(quality)) => Encoder::new_vbr(sample_rate, channels, quality)?,
+        (Some(bitrate), None) => {
+            sample_rate = Config::advised_sample_rate(sample_rate, channels, bitrate);
+            Encoder::new(Config { sample_rate, channels, bitrate })?
+        }
+        (None, None) => Encoder::new(Config::new(sample_rate, channels, 128_000))?,
     };
     let variable = quality.is_some();
+    let mut resampler = Resampler::new(wav.sample_rate, sample_rate, channels)?;
     let mut frames = Vec::new();
-    let mut pcm = vec![Vec::new(); channels];
     let mut samples = 0;
-    while wav.read(&mut pcm).map_err(|error| format!("{input}: {error}"))? {
+    let mut encode = |pcm: Vec<Vec<f32>>| {
         encoder.encode(&pcm.iter().map(Vec::as_slice).collect::<Vec<_>>(), &mut frames);
         samples += pcm[0].len();
+    };
+    let mut pcm = vec![Vec::new(); channels];
+    while wav.read(&mut pcm).map_err(|error| format!("{input}: {error}"))? {
+        encode(resampler.push(&pcm));
     }
+    encode(resampler.finish());
     encoder.finish(&mut frames);
     if let Some(first) = frames.first() {
         let delay = encoder.delay() - DECODER_DELAY;
