@@ -70,7 +70,7 @@ impl Preset {
             dquant_above: 12,
             lambda: 54,        // 0.85
             motion_lambda: 18, // about its root
-            chroma: 20,
+            chroma: 28,
         };
         match self {
             Self::Best => best,
@@ -81,6 +81,7 @@ impl Preset {
                 trusts_lookahead: true,
                 early_skip: 50,
                 good_seed: 100,
+                chroma: 24,
                 ..best
             },
             Self::Fast => Effort {
