@@ -42,6 +42,8 @@ pub(crate) struct Effort {
     pub(crate) dquant_above: i32,
     /// 64 times the squared error that a bit is worth, over the square of the quantiser.
     pub(crate) lambda: i32,
+    /// Whether every quantiser that DQUANT reaches is tried.
+    pub(crate) more_quantizers: bool,
     /// How much squared errors of chroma count, in 1/16 of those of luma.
     pub(crate) chroma: i32,
     /// 16 times the absolute error that a bit is worth, over the quantiser.
@@ -68,9 +70,10 @@ impl Preset {
             negligible: 5,
             good_seed: 0,
             dquant_above: 12,
-            lambda: 54,        // 0.85
+            lambda: 66,        // 1.03
             motion_lambda: 18, // about its root
-            chroma: 28,
+            more_quantizers: true,
+            chroma: 26,
         };
         match self {
             Self::Best => best,
@@ -81,6 +84,8 @@ impl Preset {
                 trusts_lookahead: true,
                 early_skip: 50,
                 good_seed: 100,
+                more_quantizers: false,
+                lambda: 54, // 0.85
                 chroma: 24,
                 ..best
             },
@@ -101,6 +106,8 @@ impl Preset {
                 intra_bias: 200,
                 negligible: 20,
                 good_seed: 1 << 16, // more than any costs
+                more_quantizers: false,
+                lambda: 54, // 0.85
                 chroma: 64,
                 ..best
             },

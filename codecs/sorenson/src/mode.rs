@@ -76,6 +76,7 @@ impl Candidates {
 }
 
 /// The macroblock being decided on.
+#[derive(Clone, Copy)]
 pub(crate) struct Decision<'a> {
     coding: &'a Coding<'a>,
     mb_x: usize,
@@ -144,6 +145,7 @@ impl<'a> Decision<'a> {
     /// Decides in an I picture, or where a macroblock must be refreshed.
     pub(crate) fn intra(&self, candidates: &mut Candidates) {
         self.code_intra(i64::MAX, &mut candidates.best, &mut candidates.work);
+        self.try_quantizers(candidates);
     }
 
     /// Decides in a P picture.
@@ -171,6 +173,31 @@ impl<'a> Decision<'a> {
         if found.cost > intra_above {
             let Candidates { best, trial, work } = candidates;
             self.code_intra(best.cost, trial, work);
+            candidates.keep_cheaper();
+        }
+        self.try_quantizers(candidates);
+    }
+
+    /// Codes the best so far with the other quantisers that DQUANT reaches, if the preset wants that.
+    ///
+    /// Where a picture was compressed before, some quantisers meet its levels.
+    fn try_quantizers(&self, candidates: &mut Candidates) {
+        let Macroblock { mb_type, mvs, .. } = candidates.best.macroblock;
+        let can_change = matches!(mb_type, MbType::Intra | MbType::Inter);
+        if !can_change || !self.coding.effort.more_quantizers {
+            return;
+        }
+        for dquant in (-2..=2).filter(|&dquant| dquant != self.dquant) {
+            let decision = Self { dquant, ..*self };
+            if !(1..=31).contains(&decision.changed_quantizer()) {
+                continue;
+            }
+            let Candidates { best, trial, work } = candidates;
+            if mb_type == MbType::Intra {
+                decision.code_intra(best.cost, trial, work);
+            } else {
+                decision.code_inter(mb_type, mvs, trial, work);
+            }
             candidates.keep_cheaper();
         }
     }
